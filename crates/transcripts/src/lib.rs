@@ -1,0 +1,5 @@
+//! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
+
+pub mod transcript;
+
+pub use transcript::{Language, Speaker, Split, Transcript, Turn};
