@@ -1,8 +1,25 @@
-//! The vocabulary of both sides: what clients and server have to agree on, and nothing that only one of them may see.
+//! The vocabulary of both sides of Sottovoce: what clients and server have to agree on, and nothing that only
+//! one of them may see. No text, no files, no clock, no threads.
 
+pub mod algorithm;
+pub mod bytes;
+pub mod digest;
 pub mod ids;
+pub mod layout;
+pub mod math;
+pub mod params;
 pub mod sampling;
 pub mod stream;
+pub mod update;
+pub mod wire;
 
+pub use algorithm::{
+    Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Population, Step, Trained, Transform,
+};
+pub use digest::Digest;
 pub use ids::ClientId;
+pub use layout::{Layout, LayoutError};
+pub use params::{BlockError, Params, RowBlock, Rows};
 pub use stream::{Address, Purpose, Stream};
+pub use update::{EvaluationCounts, Kind, LedgerLine, Outbound, Update};
+pub use wire::WireError;

@@ -1,0 +1,258 @@
+//! Fixed-order `f32` arithmetic: the same bits with SSE2, AVX2 and AVX-512.
+//!
+//! Products and sums are separate IEEE operations, never fused, in an order that the source fixes: sums of many
+//! terms run in [`LANES`] columns that are folded in halves at the end. Wider instructions change only how many
+//! columns move at once. Functions here are inlined into the caller, so that [`dispatch!`](crate::dispatch)
+//! compiles a whole kernel for each instruction set and chooses once per call.
+
+/// Columns of a reduction, whatever the CPU.
+pub const LANES: usize = 16;
+
+/// Compiles a function three times, for AVX-512, AVX2 and the baseline, and calls the widest that the CPU has.
+///
+/// The body must consist of plain arithmetic and `#[inline(always)]` functions; it gives the same bits each time,
+/// because the compiler neither fuses nor reorders floating-point operations.
+///
+/// ```
+/// sottovoce_core::dispatch! {
+///     /// Adds `x` to `acc`.
+///     pub fn add(acc: &mut [f32], x: &[f32]) {
+///         for (a, b) in acc.iter_mut().zip(x) { *a += *b; }
+///     }
+/// }
+/// let mut acc = [1.0, 2.0];
+/// add(&mut acc, &[3.0, 4.0]);
+/// assert_eq!(acc, [4.0, 6.0]);
+/// ```
+#[macro_export]
+macro_rules! dispatch {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments)]
+        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+            #[allow(clippy::too_many_arguments)]
+            #[inline(always)]
+            fn body($($arg: $ty),*) $(-> $ret)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
+                fn wide($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx2")]
+                fn medium($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                {
+                    // SAFETY: the CPU has these features, as just detected.
+                    return unsafe { wide($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the CPU has this feature, as just detected.
+                    return unsafe { medium($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+
+/// `acc += w · x`, element by element. Both of one length.
+#[inline(always)]
+pub fn axpy(acc: &mut [f32], w: f32, x: &[f32]) {
+    debug_assert_eq!(acc.len(), x.len());
+    for (a, b) in acc.iter_mut().zip(x) {
+        *a += w * *b;
+    }
+}
+
+/// `acc += x`, element by element. Both of one length.
+#[inline(always)]
+pub fn add(acc: &mut [f32], x: &[f32]) {
+    debug_assert_eq!(acc.len(), x.len());
+    for (a, b) in acc.iter_mut().zip(x) {
+        *a += *b;
+    }
+}
+
+/// Folds the columns of a reduction in halves.
+#[inline(always)]
+pub fn fold_lanes(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// `Σ a·b` in [`LANES`] columns. Both of one length.
+#[inline(always)]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    debug_assert_eq!(a.len(), b.len());
+    let mut lanes = [0.0f32; LANES];
+    let (ac, bc) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    for (i, (x, y)) in ac.remainder().iter().zip(bc.remainder()).enumerate() {
+        lanes[i] = *x * *y;
+    }
+    for (x, y) in ac.zip(bc) {
+        for l in 0..LANES {
+            lanes[l] += x[l] * y[l];
+        }
+    }
+    fold_lanes(lanes)
+}
+
+/// `Σ x` in [`LANES`] columns.
+#[inline(always)]
+pub fn sum(x: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let chunks = x.chunks_exact(LANES);
+    for (lane, v) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = *v;
+    }
+    for c in chunks {
+        for l in 0..LANES {
+            lanes[l] += c[l];
+        }
+    }
+    fold_lanes(lanes)
+}
+
+/// The largest element; negative infinity for none. NaN is passed over.
+#[inline(always)]
+pub fn max(x: &[f32]) -> f32 {
+    let pick = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = x.chunks_exact(LANES);
+    for (lane, v) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = pick(*lane, *v);
+    }
+    for c in chunks {
+        for l in 0..LANES {
+            lanes[l] = pick(lanes[l], c[l]);
+        }
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, pick)
+}
+
+/// `eˣ` for `f32`, at most 2 units in the last place from the true value; 0 below −87.3, infinite above 88.7.
+///
+/// Argument reduction by ln 2 in two parts after Cody and Waite, "Software Manual for the Elementary
+/// Functions", 1980, then the Taylor polynomial of degree 7 on [−ln 2 / 2, ln 2 / 2]: IEEE operations only, no
+/// table and no branch, so that it runs in every column at once.
+#[inline(always)]
+pub fn exp(x: f32) -> f32 {
+    const LOG2E: f32 = std::f32::consts::LOG2_E;
+    // ln 2 = HI + LO; HI has 9 significant bits, so that n · HI is exact.
+    const HI: f32 = 0.693_359_4;
+    const LO: f32 = -2.121_944_4e-4;
+    // Adding and taking away 1.5 · 2^23 rounds to the nearest integer.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = if x > -87.336_54 { x } else { -87.336_54 };
+    let clamped = if clamped < 88.722_83 { clamped } else { 88.722_83 };
+    let shifted = clamped * LOG2E + ROUND;
+    let n = shifted - ROUND;
+    let r = (clamped - n * HI) - n * LO;
+    let p = 1.0 / 5040.0;
+    let p = p * r + 1.0 / 720.0;
+    let p = p * r + 1.0 / 120.0;
+    let p = p * r + 1.0 / 24.0;
+    let p = p * r + 1.0 / 6.0;
+    let p = p * r + 0.5;
+    let p = (p * r) * r + r;
+    // 2^n in two factors: n reaches 128, which one exponent cannot hold.
+    let bits = shifted.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let half = bits >> 1;
+    let scale = |e: i32| f32::from_bits(((e + 127) as u32) << 23);
+    let value = (p + 1.0) * scale(half) * scale(bits - half);
+    let value = if x < -87.336_54 { 0.0 } else { value };
+    let value = if x > 88.722_83 { f32::INFINITY } else { value };
+    if x.is_nan() { x } else { value }
+}
+
+/// Turns logits into probabilities in place and returns `ln Σ e^logit`. At least one logit, all finite.
+#[inline(always)]
+pub fn softmax(logits: &mut [f32]) -> f32 {
+    let top = max(logits);
+    for l in logits.iter_mut() {
+        *l = exp(*l - top);
+    }
+    let total = sum(logits);
+    let scale = 1.0 / total;
+    for l in logits.iter_mut() {
+        *l *= scale;
+    }
+    top + libm::logf(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::uniform_f32;
+    use crate::stream::{Address, Purpose};
+
+    fn ulps(a: f32, b: f64) -> f64 {
+        let near = b as f32;
+        let ulp = f64::from(f32::from_bits(near.abs().to_bits() + 1)) - f64::from(near.abs());
+        ((f64::from(a) - b) / ulp).abs()
+    }
+
+    #[test]
+    fn exp_is_within_two_ulps_of_the_double_precision_one() {
+        let mut worst = 0.0f64;
+        let mut x = -87.3f32;
+        while x < 88.7 {
+            worst = worst.max(ulps(exp(x), libm::exp(f64::from(x))));
+            x += 0.000_37;
+        }
+        assert!(worst <= 2.0, "{worst} units in the last place");
+        assert_eq!(exp(0.0), 1.0);
+        assert_eq!(exp(-1000.0), 0.0);
+        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
+        assert_eq!(exp(f32::INFINITY), f32::INFINITY);
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(88.722_83).is_finite() && exp(-87.336_54) > 0.0);
+    }
+
+    #[test]
+    fn softmax_sums_to_one_and_survives_extremes() {
+        let mut p = [1000.0, 999.0, -1000.0];
+        let log_sum = softmax(&mut p);
+        assert!((p[0] - 0.731_058_6).abs() < 1e-6 && p[2] == 0.0);
+        assert!((log_sum - 1_000.313_3).abs() < 1e-3);
+    }
+
+    dispatch! {
+        fn dispatched(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
+            let mut y = a.to_vec();
+            axpy(&mut y, 0.37, b);
+            let s = softmax(&mut y);
+            (dot(a, b), sum(a), s, y[y.len() / 2])
+        }
+    }
+    fn plain(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
+        let mut y = a.to_vec();
+        axpy(&mut y, 0.37, b);
+        let s = softmax(&mut y);
+        (dot(a, b), sum(a), s, y[y.len() / 2])
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let mut s = Address::new(3, Purpose::Test).stream();
+        for n in 1..200 {
+            let mut draw = || (0..n).map(|_| uniform_f32(&mut s, -3.0, 3.0)).collect::<Vec<f32>>();
+            let (a, b) = (draw(), draw());
+            let (x, y) = (dispatched(&a, &b), plain(&a, &b));
+            assert_eq!(x.0.to_bits(), y.0.to_bits());
+            assert_eq!(x.1.to_bits(), y.1.to_bits());
+            assert_eq!(x.2.to_bits(), y.2.to_bits());
+            assert_eq!(x.3.to_bits(), y.3.to_bits());
+        }
+    }
+}

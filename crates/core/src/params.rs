@@ -1,0 +1,224 @@
+//! Parameters of a model, whole ([`Params`]) or some rows of them ([`RowBlock`]).
+
+use crate::digest::Digest;
+use crate::layout::Layout;
+use ndarray::{ArrayView2, ArrayViewMut2};
+use std::sync::Arc;
+
+/// All parameters of a model: one `f32` for each place of its layout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Params {
+    layout: Arc<Layout>,
+    values: Vec<f32>,
+}
+
+impl Params {
+    /// All zero.
+    pub fn zeros(layout: Arc<Layout>) -> Self {
+        let values = vec![0.0; layout.params()];
+        Self { layout, values }
+    }
+    /// Values in storage order; `None` if their number does not fit the layout.
+    pub fn from_values(layout: Arc<Layout>, values: Vec<f32>) -> Option<Self> {
+        (values.len() == layout.params()).then_some(Self { layout, values })
+    }
+    /// The shape.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+    /// Values in storage order.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+    /// Values in storage order, to be changed.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+    /// The tensor of that name as a matrix.
+    pub fn tensor(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
+        let t = self.layout.tensor(name)?;
+        ArrayView2::from_shape((t.rows(), t.cols()), &self.values[t.range()]).ok()
+    }
+    /// The tensor of that name as a matrix, to be changed.
+    pub fn tensor_mut(&mut self, name: &str) -> Option<ArrayViewMut2<'_, f32>> {
+        let t = self.layout.tensor(name)?;
+        let shape = (t.rows(), t.cols());
+        ArrayViewMut2::from_shape(shape, &mut self.values[t.range()]).ok()
+    }
+    /// Copies the values of `rows` (ascending) into `into`, one row after another; cost follows the rows.
+    pub fn gather(&self, rows: &[u32], into: &mut Vec<f32>) {
+        into.clear();
+        for range in self.layout.ranges(rows.iter().copied()) {
+            into.extend_from_slice(&self.values[range]);
+        }
+    }
+    /// Adds `factor · block`, row by row; cost follows the rows of the block.
+    ///
+    /// # Panics
+    /// If the block belongs to another layout.
+    pub fn add_scaled(&mut self, factor: f32, block: &RowBlock) {
+        assert_eq!(self.layout.schema(), block.layout.schema(), "a block of another layout");
+        let mut rest = block.values();
+        for range in block.ranges() {
+            let (row, tail) = rest.split_at(range.len());
+            rest = tail;
+            for (p, d) in self.values[range].iter_mut().zip(row) {
+                *p += factor * *d;
+            }
+        }
+    }
+    /// BLAKE3 over schema and little-endian values: equal if and only if the models are, bit for bit.
+    pub fn digest(&self) -> Digest {
+        let mut hash = blake3::Hasher::new_derive_key("sottovoce 2026 parameters v1");
+        hash.update(&self.layout.schema().0);
+        crate::bytes::with_le_bytes(&self.values, |bytes| {
+            hash.update(bytes);
+        });
+        hash.finalize().into()
+    }
+}
+
+/// Which rows of a layout a block holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Every row.
+    All,
+    /// These, ascending, each once.
+    Some(Arc<[u32]>),
+}
+
+/// The values of some rows of a model, one row after another: an update, a gradient, a client's working copy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowBlock {
+    layout: Arc<Layout>,
+    rows: Rows,
+    values: Vec<f32>,
+}
+
+/// A block that does not fit its layout.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BlockError {
+    /// Row numbers must rise strictly and lie inside the layout.
+    #[error("row number {row} at position {at} is out of order or beyond the {rows} rows of the layout")]
+    Row {
+        /// The row number.
+        row: u32,
+        /// Its position in the list.
+        at: usize,
+        /// Rows of the layout.
+        rows: usize,
+    },
+    /// As many values as the rows have parameters.
+    #[error("expected {expected} values, got {got}")]
+    Values {
+        /// Parameters in the named rows.
+        expected: usize,
+        /// Values given.
+        got: usize,
+    },
+}
+
+impl RowBlock {
+    /// Checks rows and number of values.
+    pub fn new(layout: Arc<Layout>, rows: Rows, values: Vec<f32>) -> Result<Self, BlockError> {
+        let expected = match &rows {
+            Rows::All => layout.params(),
+            Rows::Some(rows) => {
+                check_rows(&layout, rows.iter().copied())?;
+                layout.params_in(rows.iter().copied())
+            }
+        };
+        if values.len() != expected {
+            return Err(BlockError::Values { expected, got: values.len() });
+        }
+        Ok(Self { layout, rows, values })
+    }
+    /// The shape of the whole model.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+    /// Which rows.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+    /// Values, row after row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+    /// Values, to be changed.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+    /// Gives the storage back for another use.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+    /// Where each held row lies among all parameters.
+    pub fn ranges(&self) -> Box<dyn Iterator<Item = std::ops::Range<usize>> + '_> {
+        match &self.rows {
+            Rows::All => Box::new(self.layout.tensors().iter().map(|t| t.range())),
+            Rows::Some(rows) => Box::new(self.layout.ranges(rows.iter().copied())),
+        }
+    }
+    /// Euclidean norm, summed in `f64` in storage order.
+    pub fn norm(&self) -> f64 {
+        let mut sum = 0.0f64;
+        for v in &self.values {
+            sum += f64::from(*v) * f64::from(*v);
+        }
+        libm::sqrt(sum)
+    }
+}
+
+/// Row numbers must rise strictly and lie inside the layout.
+pub(crate) fn check_rows(layout: &Layout, rows: impl Iterator<Item = u32>) -> Result<(), BlockError> {
+    let mut least = 0u64;
+    for (at, row) in rows.enumerate() {
+        if u64::from(row) < least || row as usize >= layout.rows() {
+            return Err(BlockError::Row { row, at, rows: layout.rows() });
+        }
+        least = u64::from(row) + 1;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> Arc<Layout> {
+        Layout::new(&[("table", 4, 2), ("bias", 1, 3)]).unwrap()
+    }
+
+    #[test]
+    fn gathering_and_adding_touch_the_named_rows_only() {
+        let l = layout();
+        let mut p = Params::from_values(l.clone(), (0..11).map(|v| v as f32).collect()).unwrap();
+        let rows: Arc<[u32]> = l.touched(&[1, 3]).into();
+        let mut local = Vec::new();
+        p.gather(&rows, &mut local);
+        assert_eq!(local, [2.0, 3.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
+        let block = RowBlock::new(l, Rows::Some(rows), vec![1.0; 7]).unwrap();
+        p.add_scaled(2.0, &block);
+        assert_eq!(p.values(), [0.0, 1.0, 4.0, 5.0, 4.0, 5.0, 8.0, 9.0, 10.0, 11.0, 12.0]);
+    }
+
+    #[test]
+    fn blocks_that_do_not_fit_are_refused() {
+        let l = layout();
+        let try_rows = |rows: &[u32], n| RowBlock::new(l.clone(), Rows::Some(rows.into()), vec![0.0; n]);
+        assert!(try_rows(&[0, 4], 5).is_ok());
+        assert_eq!(try_rows(&[0, 4], 4), Err(BlockError::Values { expected: 5, got: 4 }));
+        assert_eq!(try_rows(&[4, 0], 5), Err(BlockError::Row { row: 0, at: 1, rows: 5 }));
+        assert_eq!(try_rows(&[0, 0], 4), Err(BlockError::Row { row: 0, at: 1, rows: 5 }));
+        assert_eq!(try_rows(&[5], 3), Err(BlockError::Row { row: 5, at: 0, rows: 5 }));
+    }
+
+    #[test]
+    fn digest_sees_every_bit() {
+        let mut p = Params::zeros(layout());
+        let zero = p.digest();
+        p.values_mut()[10] = -0.0;
+        assert_ne!(zero, p.digest());
+    }
+}

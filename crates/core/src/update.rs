@@ -1,0 +1,85 @@
+//! What a client sends: its update, or counts of an evaluation. Nothing else implements [`Outbound`].
+
+use crate::digest::Digest;
+use crate::ids::ClientId;
+use crate::params::RowBlock;
+use serde::{Deserialize, Serialize};
+
+/// A client's answer to a round: how its parameters moved, and how many examples moved them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// Who.
+    pub client: ClientId,
+    /// In which round, from 0.
+    pub round: u64,
+    /// Digest of the parameters that the client started from.
+    pub base: Digest,
+    /// Number of local training examples: the weight in the mean.
+    pub weight: u64,
+    /// Mean training loss over the client's last local epoch, in nats.
+    pub loss: f32,
+    /// Local minus broadcast parameters, for the rows that the client touched.
+    pub delta: RowBlock,
+}
+
+/// A client's evaluation of broadcast parameters on its own held-out examples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluationCounts {
+    /// Who.
+    pub client: ClientId,
+    /// After which round.
+    pub round: u64,
+    /// Held-out examples.
+    pub examples: u64,
+    /// Of these, classified right.
+    pub correct: u64,
+}
+
+/// Kinds of message that may leave a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u16)]
+pub enum Kind {
+    /// An [`Update`].
+    Update = 1,
+    /// [`EvaluationCounts`].
+    EvaluationCounts = 2,
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Update {}
+    impl Sealed for super::EvaluationCounts {}
+}
+
+/// What may leave a client. Sealed: a type outside this crate, a transcript above all, cannot implement it.
+///
+/// ```compile_fail
+/// struct Transcript(String);
+/// impl sottovoce_core::Outbound for Transcript {}
+/// ```
+pub trait Outbound: sealed::Sealed {
+    /// What the ledger calls it.
+    const KIND: Kind;
+    /// Who sends it.
+    fn client(&self) -> ClientId;
+    /// The round that it belongs to.
+    fn round(&self) -> u64;
+    /// Appends the framed message to `out` and returns its digest.
+    fn encode(&self, out: &mut Vec<u8>) -> Digest;
+}
+
+/// One line of a client's ledger: a message that passed the egress gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerLine {
+    /// The round that the message belongs to.
+    pub round: u64,
+    /// Who sent it.
+    pub client: ClientId,
+    /// What it was.
+    pub kind: Kind,
+    /// Its size on the wire.
+    pub bytes: u64,
+    /// BLAKE3 of its content.
+    pub digest: Digest,
+}
