@@ -1,0 +1,100 @@
+//! Labelled feature vectors in one piece of memory.
+
+use sottovoce_core::Layout;
+use std::sync::Arc;
+
+/// What each feature of an example counts with.
+pub type Scale = f32;
+
+/// Labelled examples: each a list of table rows, one scale for all of them, and a class.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Examples {
+    ends: Vec<usize>,
+    rows: Vec<u32>,
+    scales: Vec<Scale>,
+    labels: Vec<u32>,
+}
+
+/// One labelled feature vector: `Σ scale · table[row]` over its rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Example<'a> {
+    /// Table rows, ascending; a repeated row counts as often as it stands there.
+    pub rows: &'a [u32],
+    /// What each row counts with.
+    pub scale: Scale,
+    /// The class, below the number of classes.
+    pub label: u32,
+}
+
+impl Examples {
+    /// Adds an example.
+    pub fn push(&mut self, rows: &[u32], scale: Scale, label: u32) {
+        self.rows.extend_from_slice(rows);
+        self.ends.push(self.rows.len());
+        self.scales.push(scale);
+        self.labels.push(label);
+    }
+    /// Number of examples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+    /// Classes, in order.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
+    }
+    /// Example `i`.
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> Example<'_> {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        Example { rows: &self.rows[start..self.ends[i]], scale: self.scales[i], label: self.labels[i] }
+    }
+    /// All examples, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Example<'_>> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+    /// Renumbers the rows to those that occur: afterwards row `i` means table row `rows[i]` of the result.
+    pub fn localise(mut self, layout: &Layout) -> LocalExamples {
+        let mut table_rows = self.rows.clone();
+        table_rows.sort_unstable();
+        table_rows.dedup();
+        for row in &mut self.rows {
+            *row = table_rows.partition_point(|r| r < row) as u32;
+        }
+        self.ends.shrink_to_fit();
+        self.rows.shrink_to_fit();
+        LocalExamples { rows: layout.touched(&table_rows).into(), examples: self }
+    }
+}
+
+/// Examples whose rows are numbered within the table rows that they touch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalExamples {
+    /// Rows of the model that training on them touches, ascending: table rows that occur, then all dense rows.
+    pub rows: Arc<[u32]>,
+    /// The examples, their rows numbered in `rows`.
+    pub examples: Examples,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localising_keeps_what_the_rows_mean() {
+        let mut all = Examples::default();
+        all.push(&[70, 900, 900], 0.5, 1);
+        all.push(&[], 0.0, 0);
+        all.push(&[3, 70], 1.0, 2);
+        let layout = Layout::new(&[("weight", 1000, 3), ("bias", 1, 3)]).unwrap();
+        let local = all.clone().localise(&layout);
+        assert_eq!(&*local.rows, [3, 70, 900, 1000]);
+        for (a, b) in all.iter().zip(local.examples.iter()) {
+            let global: Vec<u32> = b.rows.iter().map(|r| local.rows[*r as usize]).collect();
+            assert_eq!((a.rows, a.scale, a.label), (&global[..], b.scale, b.label));
+        }
+    }
+}

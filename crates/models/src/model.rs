@@ -1,0 +1,61 @@
+//! What a classifier is: pure functions of its parameters.
+
+use crate::examples::{Example, Examples};
+use sottovoce_core::{Layout, Params};
+use std::sync::Arc;
+
+/// A classifier. Parameters come as one slice in storage order: the table first, the dense tensors behind it.
+///
+/// The table may be whole or hold just the rows that a client touches; examples number their rows accordingly.
+/// All functions are pure, and give the same bits on every CPU.
+pub trait Model: Send + Sync {
+    /// Names and shapes of the whole model; the first tensor is the table.
+    fn layout(&self) -> &Arc<Layout>;
+
+    /// Number of classes.
+    fn classes(&self) -> usize;
+
+    /// Parameters to start from: a pure function of the seed.
+    fn init(&self, seed: u64) -> Params;
+
+    /// Adds the gradient of the batch's mean cross-entropy to `gradient` (same shape as `params`); rows of the
+    /// table that no example of the batch has are left alone. Returns the sum of the losses, in nats.
+    fn gradient(&self, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch)
+    -> f32;
+
+    /// Writes the class scores of one example to `logits`, one for each class.
+    fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch);
+
+    /// Parameters of the dense tensors, those behind the table.
+    fn dense(&self) -> usize {
+        self.layout().params() - self.layout().tensors()[0].range().len()
+    }
+}
+
+/// Some examples, by number.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// All examples of the shard.
+    pub examples: &'a Examples,
+    /// Which of them.
+    pub chosen: &'a [u32],
+}
+
+impl<'a> Batch<'a> {
+    /// The batch's examples.
+    #[inline(always)]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Example<'a>> + use<'a> {
+        let examples = self.examples;
+        self.chosen.iter().map(move |i| examples.get(*i as usize))
+    }
+}
+
+/// Buffers of a model, kept between calls; their content carries nothing from one call to the next.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(crate) hidden: Vec<f32>,
+    pub(crate) scores: Vec<f32>,
+    pub(crate) back: Vec<f32>,
+    pub(crate) packed: Vec<f32>,
+    pub(crate) packed_gradient: Vec<f32>,
+}

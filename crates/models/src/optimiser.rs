@@ -1,0 +1,234 @@
+//! Local optimisers: SGD, momentum, Adagrad, Adam.
+//!
+//! Steps move the table rows that the batch touches and every dense row; the state of other rows rests (as the
+//! sparse variants of common toolkits do it). Adagrad: Duchi, Hazan, Singer, JMLR 2011. Adam: Kingma, Ba, ICLR
+//! 2015, algorithm 1; its bias correction counts all steps, not the steps of a row.
+
+use serde::{Deserialize, Serialize};
+use sottovoce_core::dispatch;
+
+/// Which optimiser, with its rates. All rates are finite; `lr` is positive.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Optimiser {
+    /// `p ← p − lr · g`.
+    Sgd {
+        /// Learning rate.
+        lr: f32,
+    },
+    /// `v ← momentum · v + g`, `p ← p − lr · v` (Polyak 1964).
+    Momentum {
+        /// Learning rate.
+        lr: f32,
+        /// Share of the velocity that stays, in [0, 1).
+        momentum: f32,
+    },
+    /// `s ← s + g²`, `p ← p − lr · g / (√s + epsilon)`.
+    Adagrad {
+        /// Learning rate.
+        lr: f32,
+        /// Added to the root, positive.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
+    },
+    /// Moving means of `g` and `g²`, corrected for their start at zero.
+    Adam {
+        /// Learning rate.
+        lr: f32,
+        /// Share of the first mean that stays, in [0, 1).
+        #[serde(default = "beta1")]
+        beta1: f32,
+        /// Share of the second mean that stays, in [0, 1).
+        #[serde(default = "beta2")]
+        beta2: f32,
+        /// Added to the root, positive.
+        #[serde(default = "epsilon")]
+        epsilon: f32,
+    },
+}
+
+fn epsilon() -> f32 {
+    1e-8
+}
+fn beta1() -> f32 {
+    0.9
+}
+fn beta2() -> f32 {
+    0.999
+}
+
+impl Optimiser {
+    /// Numbers of state that each parameter carries.
+    fn states(&self) -> usize {
+        match self {
+            Self::Sgd { .. } => 0,
+            Self::Momentum { .. } | Self::Adagrad { .. } => 1,
+            Self::Adam { .. } => 2,
+        }
+    }
+}
+
+/// The state of an optimiser for one client's parameters.
+#[derive(Debug, Default)]
+pub struct State {
+    first: Vec<f32>,
+    second: Vec<f32>,
+    steps: i32,
+}
+
+impl State {
+    /// Forgets everything, for `params` parameters.
+    pub fn reset(&mut self, optimiser: &Optimiser, params: usize) {
+        let states = optimiser.states();
+        for (at, state) in [&mut self.first, &mut self.second].into_iter().enumerate() {
+            state.clear();
+            state.resize(if at < states { params } else { 0 }, 0.0);
+        }
+        self.steps = 0;
+    }
+
+    /// One step. `rows` are the table rows to move, of `cols` parameters each; everything from `dense` on moves
+    /// too. The gradient of what moved is zero afterwards.
+    pub fn step(
+        &mut self,
+        optimiser: &Optimiser,
+        params: &mut [f32],
+        gradient: &mut [f32],
+        rows: &[u32],
+        cols: usize,
+        dense: usize,
+    ) {
+        self.steps += 1;
+        match *optimiser {
+            Optimiser::Sgd { lr } => sgd(params, gradient, rows, cols, dense, lr),
+            Optimiser::Momentum { lr, momentum } => {
+                momentum_step(params, gradient, &mut self.first, rows, cols, dense, lr, momentum);
+            }
+            Optimiser::Adagrad { lr, epsilon } => {
+                adagrad(params, gradient, &mut self.first, rows, cols, dense, lr, epsilon);
+            }
+            Optimiser::Adam { lr, beta1, beta2, epsilon } => {
+                let corrected = |beta: f32| 1.0 - libm::pow(f64::from(beta), f64::from(self.steps));
+                let rate = f64::from(lr) * corrected(beta2).sqrt() / corrected(beta1);
+                let (m, v) = (&mut self.first, &mut self.second);
+                adam(params, gradient, m, v, rows, cols, dense, rate as f32, beta1, beta2, epsilon);
+            }
+        }
+    }
+}
+
+/// Ranges of parameters that a step moves.
+#[inline(always)]
+fn moved(
+    rows: &[u32],
+    cols: usize,
+    dense: usize,
+    len: usize,
+) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let tail = (dense < len).then_some(dense..len);
+    rows.iter().map(move |row| *row as usize * cols..(*row as usize + 1) * cols).chain(tail)
+}
+
+dispatch! {
+    fn sgd(params: &mut [f32], gradient: &mut [f32], rows: &[u32], cols: usize, dense: usize, lr: f32) {
+        for range in moved(rows, cols, dense, params.len()) {
+            for (p, g) in params[range.clone()].iter_mut().zip(&mut gradient[range]) {
+                *p -= lr * *g;
+                *g = 0.0;
+            }
+        }
+    }
+}
+
+dispatch! {
+    fn momentum_step(
+        params: &mut [f32], gradient: &mut [f32], velocity: &mut [f32],
+        rows: &[u32], cols: usize, dense: usize, lr: f32, momentum: f32,
+    ) {
+        for range in moved(rows, cols, dense, params.len()) {
+            let state = params[range.clone()].iter_mut().zip(&mut gradient[range.clone()]);
+            for ((p, g), v) in state.zip(&mut velocity[range]) {
+                *v = momentum * *v + *g;
+                *p -= lr * *v;
+                *g = 0.0;
+            }
+        }
+    }
+}
+
+dispatch! {
+    fn adagrad(
+        params: &mut [f32], gradient: &mut [f32], squares: &mut [f32],
+        rows: &[u32], cols: usize, dense: usize, lr: f32, epsilon: f32,
+    ) {
+        for range in moved(rows, cols, dense, params.len()) {
+            let state = params[range.clone()].iter_mut().zip(&mut gradient[range.clone()]);
+            for ((p, g), s) in state.zip(&mut squares[range]) {
+                *s += *g * *g;
+                *p -= lr * *g / (s.sqrt() + epsilon);
+                *g = 0.0;
+            }
+        }
+    }
+}
+
+dispatch! {
+    fn adam(
+        params: &mut [f32], gradient: &mut [f32], first: &mut [f32], second: &mut [f32],
+        rows: &[u32], cols: usize, dense: usize, rate: f32, beta1: f32, beta2: f32, epsilon: f32,
+    ) {
+        for range in moved(rows, cols, dense, params.len()) {
+            let state = params[range.clone()].iter_mut().zip(&mut gradient[range.clone()]);
+            for (((p, g), m), v) in state.zip(&mut first[range.clone()]).zip(&mut second[range]) {
+                *m = beta1 * *m + (1.0 - beta1) * *g;
+                *v = beta2 * *v + (1.0 - beta2) * (*g * *g);
+                *p -= rate * *m / (v.sqrt() + epsilon);
+                *g = 0.0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two steps on one parameter with gradients 1 and −0.5, worked out by hand.
+    #[test]
+    fn steps_are_as_worked_out_by_hand() {
+        let run = |optimiser: Optimiser| {
+            let mut state = State::default();
+            state.reset(&optimiser, 1);
+            let mut p = [1.0f32];
+            for g in [1.0, -0.5] {
+                state.step(&optimiser, &mut p, &mut [g], &[0], 1, 1);
+            }
+            p[0]
+        };
+        let near = |a: f32, b: f32| assert!((a - b).abs() < 1e-6, "{a} {b}");
+        near(run(Optimiser::Sgd { lr: 0.1 }), 0.95);
+        near(run(Optimiser::Momentum { lr: 0.1, momentum: 0.9 }), 1.0 - 0.1 - 0.1 * (0.9 - 0.5));
+        near(run(Optimiser::Adagrad { lr: 0.1, epsilon: 1e-8 }), 0.9 + 0.05 / 1.25f32.sqrt());
+        // First step lr; second: m = 0.04 / 0.19, v = 0.001249 / 0.001999 after correction.
+        let second = 0.1 * (0.04 / 0.19) / (0.001_249f32 / 0.001_999).sqrt();
+        near(run(Optimiser::Adam { lr: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }), 0.9 - second);
+    }
+
+    #[test]
+    fn rows_that_are_not_named_rest() {
+        for optimiser in [
+            Optimiser::Sgd { lr: 0.5 },
+            Optimiser::Momentum { lr: 0.5, momentum: 0.5 },
+            Optimiser::Adagrad { lr: 0.5, epsilon: 1e-8 },
+            Optimiser::Adam { lr: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+        ] {
+            let mut state = State::default();
+            state.reset(&optimiser, 8);
+            let (mut p, mut g) = ([1.0f32; 8], [1.0f32; 8]);
+            state.step(&optimiser, &mut p, &mut g, &[0, 2], 2, 6);
+            let untouched: Vec<usize> = (0..8).filter(|i| p[*i] == 1.0).collect();
+            assert_eq!(untouched, [2, 3]);
+            assert_eq!(g, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        }
+    }
+}

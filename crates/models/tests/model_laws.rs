@@ -1,0 +1,165 @@
+//! Laws that every model keeps: gradients are derivatives, losses are cross-entropies, rows not touched rest.
+
+use sottovoce_core::sampling::{below, uniform_f32};
+use sottovoce_core::{Address, Params, Purpose};
+use sottovoce_models::{
+    Batch, EmbeddingBag, Examples, LocalTraining, Model, Optimiser, Scratch, SoftmaxRegression, Workspace,
+    train,
+};
+
+const BUCKETS: usize = 23;
+
+fn models() -> Vec<(&'static str, Box<dyn Model>)> {
+    vec![
+        ("softmax regression", Box::new(SoftmaxRegression::new(BUCKETS, 5).unwrap())),
+        ("softmax regression, many classes", Box::new(SoftmaxRegression::new(BUCKETS, 37).unwrap())),
+        ("embedding bag", Box::new(EmbeddingBag::new(BUCKETS, 6, 5, 0.5).unwrap())),
+        ("embedding bag, many classes", Box::new(EmbeddingBag::new(BUCKETS, 9, 70, 0.5).unwrap())),
+    ]
+}
+
+fn examples(classes: usize, n: usize, seed: u64) -> Examples {
+    let mut s = Address::new(seed, Purpose::Test).stream();
+    let mut all = Examples::default();
+    for i in 0..n {
+        let mut rows: Vec<u32> = (0..i % 5).map(|_| below(&mut s, BUCKETS as u64 / 2) as u32 * 2).collect();
+        rows.sort_unstable();
+        all.push(&rows, uniform_f32(&mut s, 0.3, 1.0), below(&mut s, classes as u64) as u32);
+    }
+    all
+}
+
+fn somewhere(model: &dyn Model) -> Params {
+    let mut s = Address::new(5, Purpose::Test).stream();
+    let mut p = model.init(1);
+    for v in p.values_mut() {
+        *v += uniform_f32(&mut s, -0.5, 0.5);
+    }
+    p
+}
+
+/// Mean cross-entropy in double precision, from the logits alone.
+fn loss(model: &dyn Model, params: &[f32], examples: &Examples) -> f64 {
+    let mut logits = vec![0.0; model.classes()];
+    let mut total = 0.0;
+    for e in examples.iter() {
+        model.logits(params, e, &mut logits, &mut Scratch::default());
+        let top = logits.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f64 = logits.iter().map(|l| libm::exp(f64::from(l - top))).sum();
+        total += libm::log(sum) - f64::from(logits[e.label as usize] - top);
+    }
+    total / examples.len() as f64
+}
+
+#[test]
+fn gradients_are_derivatives_of_the_loss() {
+    for (name, model) in models() {
+        let data = examples(model.classes(), 11, 2);
+        let at = somewhere(&*model);
+        let chosen: Vec<u32> = (0..data.len() as u32).collect();
+        let mut gradient = vec![0.0; at.values().len()];
+        let batch = Batch { examples: &data, chosen: &chosen };
+        let sum = model.gradient(at.values(), &batch, &mut gradient, &mut Scratch::default());
+        let mean = loss(&*model, at.values(), &data);
+        assert!((f64::from(sum) / 11.0 - mean).abs() < 1e-5, "{name}: loss {sum} {mean}");
+        for i in 0..gradient.len() {
+            let h = 1e-2f32;
+            let shifted = |by: f32| {
+                let mut p = at.values().to_vec();
+                p[i] += by;
+                loss(&*model, &p, &data)
+            };
+            let slope = (shifted(h) - shifted(-h)) / f64::from(2.0 * h);
+            assert!(
+                (slope - f64::from(gradient[i])).abs() < 2e-4,
+                "{name}: parameter {i}: {slope} {}",
+                gradient[i]
+            );
+        }
+    }
+}
+
+#[test]
+fn the_gradient_is_added_and_leaves_other_rows_alone() {
+    for (name, model) in models() {
+        let data = examples(model.classes(), 6, 3);
+        let at = somewhere(&*model);
+        let batch = Batch { examples: &data, chosen: &[1, 3] };
+        let (mut once, mut on_top) = (vec![0.0; at.values().len()], vec![1.0f32; at.values().len()]);
+        model.gradient(at.values(), &batch, &mut once, &mut Scratch::default());
+        model.gradient(at.values(), &batch, &mut on_top, &mut Scratch::default());
+        for (a, b) in once.iter().zip(&on_top) {
+            assert!((a + 1.0 - b).abs() < 1e-5, "{name}");
+        }
+        let table = &model.layout().tensors()[0];
+        for row in (0..BUCKETS).filter(|r| !batch.iter().any(|e| e.rows.contains(&(*r as u32)))) {
+            assert!(
+                once[row * table.cols()..][..table.cols()].iter().all(|g| *g == 0.0),
+                "{name}: row {row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn training_on_touched_rows_is_training_on_the_whole_model() {
+    let optimisers = [
+        Optimiser::Sgd { lr: 0.3 },
+        Optimiser::Momentum { lr: 0.1, momentum: 0.9 },
+        Optimiser::Adagrad { lr: 0.1, epsilon: 1e-8 },
+        Optimiser::Adam { lr: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+    ];
+    for (name, model) in models() {
+        for optimiser in optimisers {
+            let how = LocalTraining { epochs: 3, batch: 4, shuffle: true, optimiser };
+            let data = examples(model.classes(), 30, 4);
+            let at = somewhere(&*model);
+            let order = Address::new(1, Purpose::BatchOrder).client(7);
+            let mut workspace = Workspace::default();
+            let shard = data.clone().localise(model.layout());
+            let trained = train(&*model, &how, &shard, &at, order, &mut workspace, None).unwrap();
+            let mut whole = data.clone();
+            // An example that touches every row, trained on by nobody: the shard holds the whole table.
+            let every: Vec<u32> = (0..BUCKETS as u32).collect();
+            whole.push(&every, 0.0, 0);
+            let mut whole = whole.localise(model.layout());
+            whole.examples = data.clone();
+            let same = train(&*model, &how, &whole, &at, order, &mut workspace, None).unwrap();
+            let (mut a, mut b) = (at.clone(), at.clone());
+            a.add_scaled(1.0, &trained.delta);
+            b.add_scaled(1.0, &same.delta);
+            assert_eq!(a, b, "{name} {optimiser:?}");
+            assert_eq!((trained.loss, trained.steps), (same.loss, 24));
+            assert!(
+                loss(&*model, a.values(), &data) < loss(&*model, at.values(), &data),
+                "{name} {optimiser:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_adjustment_that_changes_nothing_changes_nothing() {
+    for (name, model) in models() {
+        let how = LocalTraining { epochs: 2, batch: 4, shuffle: true, optimiser: Optimiser::Sgd { lr: 0.3 } };
+        let shard = examples(model.classes(), 20, 4).localise(model.layout());
+        let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
+        let mut workspace = Workspace::default();
+        let plain = train(&*model, &how, &shard, &at, order, &mut workspace, None).unwrap();
+        let mut adjust = |_: &sottovoce_core::Step<'_>, _: &mut [f32]| {};
+        let adjusted = train(&*model, &how, &shard, &at, order, &mut workspace, Some(&mut adjust)).unwrap();
+        assert_eq!(plain, adjusted, "{name}");
+    }
+}
+
+#[test]
+fn a_diverging_client_says_where() {
+    let model = SoftmaxRegression::new(BUCKETS, 5).unwrap();
+    let how =
+        LocalTraining { epochs: 99, batch: 4, shuffle: false, optimiser: Optimiser::Sgd { lr: f32::MAX } };
+    let shard = examples(5, 20, 4).localise(model.layout());
+    let order = Address::new(1, Purpose::BatchOrder);
+    let error =
+        train(&model, &how, &shard, &somewhere(&model), order, &mut Workspace::default(), None).unwrap_err();
+    assert!(!error.value.is_finite());
+}
