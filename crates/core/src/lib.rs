@@ -5,6 +5,7 @@ pub mod algorithm;
 pub mod bytes;
 pub mod digest;
 pub mod ids;
+pub mod lanes;
 pub mod layout;
 pub mod math;
 pub mod params;

@@ -5,59 +5,7 @@
 //! columns move at once. Functions here are inlined into the caller, so that [`dispatch!`](crate::dispatch)
 //! compiles a whole kernel for each instruction set and chooses once per call.
 
-/// Columns of a reduction, whatever the CPU.
-pub const LANES: usize = 16;
-
-/// Compiles a function three times, for AVX-512, AVX2 and the baseline, and calls the widest that the CPU has.
-///
-/// The body must consist of plain arithmetic and `#[inline(always)]` functions; it gives the same bits each time,
-/// because the compiler neither fuses nor reorders floating-point operations.
-///
-/// ```
-/// sottovoce_core::dispatch! {
-///     /// Adds `x` to `acc`.
-///     pub fn add(acc: &mut [f32], x: &[f32]) {
-///         for (a, b) in acc.iter_mut().zip(x) { *a += *b; }
-///     }
-/// }
-/// let mut acc = [1.0, 2.0];
-/// add(&mut acc, &[3.0, 4.0]);
-/// assert_eq!(acc, [4.0, 6.0]);
-/// ```
-#[macro_export]
-macro_rules! dispatch {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
-        $(#[$meta])*
-        #[allow(clippy::too_many_arguments)]
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
-            #[allow(clippy::too_many_arguments)]
-            #[inline(always)]
-            fn body($($arg: $ty),*) $(-> $ret)? $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[allow(clippy::too_many_arguments)]
-                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
-                fn wide($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
-                #[allow(clippy::too_many_arguments)]
-                #[target_feature(enable = "avx2")]
-                fn medium($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                {
-                    // SAFETY: the CPU has these features, as just detected.
-                    return unsafe { wide($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the CPU has this feature, as just detected.
-                    return unsafe { medium($($arg),*) };
-                }
-            }
-            body($($arg),*)
-        }
-    };
-}
+use crate::lanes::{LANES, Lanes};
 
 /// `acc += w · x`, element by element. Both of one length.
 #[inline(always)]
@@ -77,50 +25,35 @@ pub fn add(acc: &mut [f32], x: &[f32]) {
     }
 }
 
-/// Folds the columns of a reduction in halves.
-#[inline(always)]
-pub fn fold_lanes(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
 /// `Σ a·b` in [`LANES`] columns. Both of one length.
 #[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot<L: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     debug_assert_eq!(a.len(), b.len());
-    let mut lanes = [0.0f32; LANES];
-    let (ac, bc) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    for (i, (x, y)) in ac.remainder().iter().zip(bc.remainder()).enumerate() {
-        lanes[i] = *x * *y;
+    let (a, a_rest) = a.as_chunks::<LANES>();
+    let (b, b_rest) = b.as_chunks::<LANES>();
+    let mut lanes = L::load(&padded(a_rest)).mul(L::load(&padded(b_rest)));
+    for (x, y) in a.iter().zip(b) {
+        lanes = lanes.add_product(L::load(x), L::load(y));
     }
-    for (x, y) in ac.zip(bc) {
-        for l in 0..LANES {
-            lanes[l] += x[l] * y[l];
-        }
-    }
-    fold_lanes(lanes)
+    lanes.fold()
 }
 
 /// `Σ x` in [`LANES`] columns.
 #[inline(always)]
-pub fn sum(x: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let chunks = x.chunks_exact(LANES);
-    for (lane, v) in lanes.iter_mut().zip(chunks.remainder()) {
-        *lane = *v;
+pub fn sum<L: Lanes>(x: &[f32]) -> f32 {
+    let (x, rest) = x.as_chunks::<LANES>();
+    let mut lanes = L::load(&padded(rest));
+    for c in x {
+        lanes = lanes.add(L::load(c));
     }
-    for c in chunks {
-        for l in 0..LANES {
-            lanes[l] += c[l];
-        }
-    }
-    fold_lanes(lanes)
+    lanes.fold()
+}
+
+#[inline(always)]
+fn padded(rest: &[f32]) -> [f32; LANES] {
+    let mut all = [0.0; LANES];
+    all[..rest.len()].copy_from_slice(rest);
+    all
 }
 
 /// The largest element; negative infinity for none. NaN is passed over.
@@ -128,13 +61,13 @@ pub fn sum(x: &[f32]) -> f32 {
 pub fn max(x: &[f32]) -> f32 {
     let pick = |a: f32, b: f32| if b > a { b } else { a };
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = x.chunks_exact(LANES);
-    for (lane, v) in lanes.iter_mut().zip(chunks.remainder()) {
+    let (x, rest) = x.as_chunks::<LANES>();
+    for (lane, v) in lanes.iter_mut().zip(rest) {
         *lane = pick(*lane, *v);
     }
-    for c in chunks {
-        for l in 0..LANES {
-            lanes[l] = pick(lanes[l], c[l]);
+    for c in x {
+        for (lane, v) in lanes.iter_mut().zip(c) {
+            *lane = pick(*lane, *v);
         }
     }
     lanes.into_iter().fold(f32::NEG_INFINITY, pick)
@@ -177,12 +110,12 @@ pub fn exp(x: f32) -> f32 {
 
 /// Turns logits into probabilities in place and returns `ln Σ e^logit`. At least one logit, all finite.
 #[inline(always)]
-pub fn softmax(logits: &mut [f32]) -> f32 {
+pub fn softmax<L: Lanes>(logits: &mut [f32]) -> f32 {
     let top = max(logits);
     for l in logits.iter_mut() {
         *l = exp(*l - top);
     }
-    let total = sum(logits);
+    let total = sum::<L>(logits);
     let scale = 1.0 / total;
     for l in logits.iter_mut() {
         *l *= scale;
@@ -193,6 +126,7 @@ pub fn softmax(logits: &mut [f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::Portable;
     use crate::sampling::uniform_f32;
     use crate::stream::{Address, Purpose};
 
@@ -222,24 +156,23 @@ mod tests {
     #[test]
     fn softmax_sums_to_one_and_survives_extremes() {
         let mut p = [1000.0, 999.0, -1000.0];
-        let log_sum = softmax(&mut p);
+        let log_sum = softmax::<Portable>(&mut p);
         assert!((p[0] - 0.731_058_6).abs() < 1e-6 && p[2] == 0.0);
         assert!((log_sum - 1_000.313_3).abs() < 1e-3);
     }
 
+    use crate::dispatch;
     dispatch! {
-        fn dispatched(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
-            let mut y = a.to_vec();
-            axpy(&mut y, 0.37, b);
-            let s = softmax(&mut y);
-            (dot(a, b), sum(a), s, y[y.len() / 2])
+        fn dispatched<L>(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
+            plain::<L>(a, b)
         }
     }
-    fn plain(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
+    #[inline(always)]
+    fn plain<L: Lanes>(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
         let mut y = a.to_vec();
         axpy(&mut y, 0.37, b);
-        let s = softmax(&mut y);
-        (dot(a, b), sum(a), s, y[y.len() / 2])
+        let s = softmax::<L>(&mut y);
+        (dot::<L>(a, b), sum::<L>(a), s, y[y.len() / 2])
     }
 
     #[test]
@@ -248,7 +181,7 @@ mod tests {
         for n in 1..200 {
             let mut draw = || (0..n).map(|_| uniform_f32(&mut s, -3.0, 3.0)).collect::<Vec<f32>>();
             let (a, b) = (draw(), draw());
-            let (x, y) = (dispatched(&a, &b), plain(&a, &b));
+            let (x, y) = (dispatched(&a, &b), plain::<Portable>(&a, &b));
             assert_eq!(x.0.to_bits(), y.0.to_bits());
             assert_eq!(x.1.to_bits(), y.1.to_bits());
             assert_eq!(x.2.to_bits(), y.2.to_bits());

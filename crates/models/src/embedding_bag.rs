@@ -77,7 +77,7 @@ fn bag(table: &[f32], example: Example<'_>, hidden: &mut [f32]) {
 }
 
 dispatch! {
-    fn logits_kernel(
+    fn logits_kernel<L>(
         dim: usize, classes: usize, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch,
     ) {
         let (table, dense) = params.split_at(params.len() - dim * classes - classes);
@@ -92,7 +92,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn gradient_kernel(
+    fn gradient_kernel<L>(
         dim: usize, classes: usize, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
     ) -> f32 {
         let table_len = params.len() - dim * classes - classes;
@@ -115,7 +115,7 @@ dispatch! {
             score[..classes].copy_from_slice(bias);
             score[classes..].fill(f32::NEG_INFINITY);
         }
-        accumulate_product(scores, hidden, (dim, 1), packed, size, dim, wide);
+        accumulate_product::<L>(scores, hidden, (dim, 1), packed, size, dim, wide);
 
         let share = 1.0 / size as f32;
         let (table_gradient, dense_gradient) = gradient.split_at_mut(table_len);
@@ -123,7 +123,7 @@ dispatch! {
         let mut loss = 0.0;
         for (example, score) in batch.iter().zip(scores.chunks_exact_mut(wide)) {
             let own = score[example.label as usize];
-            loss += softmax(score) - own;
+            loss += softmax::<L>(score) - own;
             score[example.label as usize] -= 1.0;
             for s in score.iter_mut() {
                 *s *= share;
@@ -133,12 +133,12 @@ dispatch! {
 
         packed_gradient.clear();
         packed_gradient.resize(dim * wide, 0.0);
-        accumulate_product(packed_gradient, hidden, (1, dim), scores, dim, size, wide);
+        accumulate_product::<L>(packed_gradient, hidden, (1, dim), scores, dim, size, wide);
         for (g, p) in output_gradient.chunks_exact_mut(classes).zip(packed_gradient.chunks_exact(wide)) {
             add(g, &p[..classes]);
         }
 
-        products_with_rows(back, scores, packed, size, dim, wide);
+        products_with_rows::<L>(back, scores, packed, size, dim, wide);
         for (example, b) in batch.iter().zip(back.chunks_exact_mut(dim)) {
             for v in b.iter_mut() {
                 *v *= example.scale;

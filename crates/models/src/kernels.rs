@@ -1,6 +1,6 @@
 //! Small matrix products in a fixed order, over rows padded to whole registers.
 
-use sottovoce_core::math::{LANES, fold_lanes};
+use sottovoce_core::lanes::{LANES, Lanes};
 
 /// Rows of wide matrices are a multiple of this long.
 pub(crate) const COLUMNS: usize = 32;
@@ -20,7 +20,7 @@ pub(crate) fn pad(rows: &[f32], narrow: usize, wide: usize, into: &mut Vec<f32>)
 /// `out[i][c] += Σ_k a(i, k) · b[k][c]`, k rising, with `a(i, k) = a[i · stride.0 + k · stride.1]`.
 /// `out` is `m × wide`, `b` is `depth × wide`, `wide` a multiple of [`COLUMNS`].
 #[inline(always)]
-pub(crate) fn accumulate_product(
+pub(crate) fn accumulate_product<L: Lanes>(
     out: &mut [f32],
     a: &[f32],
     stride: (usize, usize),
@@ -31,17 +31,17 @@ pub(crate) fn accumulate_product(
 ) {
     let mut i = 0;
     while i + TOGETHER <= m {
-        tile::<TOGETHER>(&mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
+        tile::<L, TOGETHER>(&mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
         i += TOGETHER;
     }
     while i < m {
-        tile::<1>(&mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
+        tile::<L, 1>(&mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
         i += 1;
     }
 }
 
 #[inline(always)]
-fn tile<const R: usize>(
+fn tile<L: Lanes, const R: usize>(
     out: &mut [f32],
     a: &[f32],
     stride: (usize, usize),
@@ -50,21 +50,23 @@ fn tile<const R: usize>(
     wide: usize,
 ) {
     for column in (0..wide).step_by(COLUMNS) {
-        let mut acc = [[0.0f32; COLUMNS]; R];
-        for r in 0..R {
-            acc[r].copy_from_slice(&out[r * wide + column..][..COLUMNS]);
-        }
+        let mut acc: [[L; 2]; R] = std::array::from_fn(|r| {
+            let at = r * wide + column;
+            [L::load(chunk(out, at)), L::load(chunk(out, at + LANES))]
+        });
         for k in 0..depth {
-            let row: &[f32; COLUMNS] = b[k * wide + column..][..COLUMNS].try_into().expect("COLUMNS long");
-            for r in 0..R {
-                let factor = a[r * stride.0 + k * stride.1];
-                for c in 0..COLUMNS {
-                    acc[r][c] += factor * row[c];
-                }
+            let at = k * wide + column;
+            let (left, right) = (L::load(chunk(b, at)), L::load(chunk(b, at + LANES)));
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let factor = L::splat(a[r * stride.0 + k * stride.1]);
+                acc[0] = acc[0].add_product(factor, left);
+                acc[1] = acc[1].add_product(factor, right);
             }
         }
-        for r in 0..R {
-            out[r * wide + column..][..COLUMNS].copy_from_slice(&acc[r]);
+        for (r, acc) in acc.into_iter().enumerate() {
+            let at = r * wide + column;
+            acc[0].store(chunk_mut(out, at));
+            acc[1].store(chunk_mut(out, at + LANES));
         }
     }
 }
@@ -72,39 +74,55 @@ fn tile<const R: usize>(
 /// `out[i][k] = Σ_c a[i][c] · b[k][c]`, in [`LANES`] columns. `a` is `m × wide`, `b` is `n × wide`, `out` `m × n`,
 /// `wide` a multiple of [`LANES`].
 #[inline(always)]
-pub(crate) fn products_with_rows(out: &mut [f32], a: &[f32], b: &[f32], m: usize, n: usize, wide: usize) {
+pub(crate) fn products_with_rows<L: Lanes>(
+    out: &mut [f32],
+    a: &[f32],
+    b: &[f32],
+    m: usize,
+    n: usize,
+    wide: usize,
+) {
     let mut i = 0;
     while i + TOGETHER <= m {
-        dots::<TOGETHER>(&mut out[i * n..], &a[i * wide..], b, n, wide);
+        dots::<L, TOGETHER>(&mut out[i * n..], &a[i * wide..], b, n, wide);
         i += TOGETHER;
     }
     while i < m {
-        dots::<1>(&mut out[i * n..], &a[i * wide..], b, n, wide);
+        dots::<L, 1>(&mut out[i * n..], &a[i * wide..], b, n, wide);
         i += 1;
     }
 }
 
 #[inline(always)]
-fn dots<const R: usize>(out: &mut [f32], a: &[f32], b: &[f32], n: usize, wide: usize) {
+fn dots<L: Lanes, const R: usize>(out: &mut [f32], a: &[f32], b: &[f32], n: usize, wide: usize) {
     for (k, row) in b.chunks_exact(wide).enumerate() {
-        let mut acc = [[0.0f32; LANES]; R];
-        for (at, chunk) in row.chunks_exact(LANES).enumerate() {
-            for r in 0..R {
-                let x: &[f32; LANES] = a[r * wide + at * LANES..][..LANES].try_into().expect("LANES long");
-                for l in 0..LANES {
-                    acc[r][l] += x[l] * chunk[l];
-                }
+        let mut acc = [L::splat(0.0); R];
+        for column in (0..wide).step_by(LANES) {
+            let factor = L::load(chunk(row, column));
+            for (r, acc) in acc.iter_mut().enumerate() {
+                *acc = acc.add_product(L::load(chunk(a, r * wide + column)), factor);
             }
         }
-        for r in 0..R {
-            out[r * n + k] = fold_lanes(acc[r]);
+        for (r, acc) in acc.into_iter().enumerate() {
+            out[r * n + k] = acc.fold();
         }
     }
+}
+
+#[inline(always)]
+fn chunk(of: &[f32], at: usize) -> &[f32; LANES] {
+    of[at..at + LANES].try_into().expect("a slice of that length")
+}
+
+#[inline(always)]
+fn chunk_mut(of: &mut [f32], at: usize) -> &mut [f32; LANES] {
+    (&mut of[at..at + LANES]).try_into().expect("a slice of that length")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sottovoce_core::lanes::Portable;
     use sottovoce_core::sampling::uniform_f32;
     use sottovoce_core::{Address, Purpose};
 
@@ -116,10 +134,10 @@ mod tests {
             let mut draw = |n: usize| (0..n).map(|_| uniform_f32(&mut s, -1.0, 1.0)).collect::<Vec<f32>>();
             let (a, b, start) = (draw(m * depth), draw(depth * wide), draw(m * wide));
             let mut out = start.clone();
-            accumulate_product(&mut out, &a, (depth, 1), &b, m, depth, wide);
+            accumulate_product::<Portable>(&mut out, &a, (depth, 1), &b, m, depth, wide);
             let mut transposed = start.clone();
             let a_t: Vec<f32> = (0..depth * m).map(|j| a[(j % m) * depth + j / m]).collect();
-            accumulate_product(&mut transposed, &a_t, (1, m), &b, m, depth, wide);
+            accumulate_product::<Portable>(&mut transposed, &a_t, (1, m), &b, m, depth, wide);
             assert_eq!(out, transposed);
             for i in 0..m {
                 for c in 0..wide {
@@ -131,11 +149,14 @@ mod tests {
                 }
             }
             let mut back = vec![0.0; m * depth];
-            products_with_rows(&mut back, &out, &b, m, depth, wide);
+            products_with_rows::<Portable>(&mut back, &out, &b, m, depth, wide);
             for i in 0..m {
                 for k in 0..depth {
                     let row = |x: &[f32], at: usize| x[at * wide..][..wide].to_vec();
-                    assert_eq!(back[i * depth + k], sottovoce_core::math::dot(&row(&out, i), &row(&b, k)));
+                    assert_eq!(
+                        back[i * depth + k],
+                        sottovoce_core::math::dot::<Portable>(&row(&out, i), &row(&b, k))
+                    );
                 }
             }
         }

@@ -130,7 +130,7 @@ fn moved(
 }
 
 dispatch! {
-    fn sgd(params: &mut [f32], gradient: &mut [f32], rows: &[u32], cols: usize, dense: usize, lr: f32) {
+    fn sgd<L>(params: &mut [f32], gradient: &mut [f32], rows: &[u32], cols: usize, dense: usize, lr: f32) {
         for range in moved(rows, cols, dense, params.len()) {
             for (p, g) in params[range.clone()].iter_mut().zip(&mut gradient[range]) {
                 *p -= lr * *g;
@@ -141,7 +141,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn momentum_step(
+    fn momentum_step<L>(
         params: &mut [f32], gradient: &mut [f32], velocity: &mut [f32],
         rows: &[u32], cols: usize, dense: usize, lr: f32, momentum: f32,
     ) {
@@ -157,7 +157,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn adagrad(
+    fn adagrad<L>(
         params: &mut [f32], gradient: &mut [f32], squares: &mut [f32],
         rows: &[u32], cols: usize, dense: usize, lr: f32, epsilon: f32,
     ) {
@@ -173,7 +173,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn adam(
+    fn adam<L>(
         params: &mut [f32], gradient: &mut [f32], first: &mut [f32], second: &mut [f32],
         rows: &[u32], cols: usize, dense: usize, rate: f32, beta1: f32, beta2: f32, epsilon: f32,
     ) {
