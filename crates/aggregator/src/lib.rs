@@ -1,1 +1,28 @@
-//! Under construction.
+//! How updates become one: what arrives is checked, and summed in an order that does not matter.
+//!
+//! ```
+//! use sottovoce_aggregator::{OpenRound, PartialSum, finish};
+//! use sottovoce_core::{ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update};
+//!
+//! let layout = Layout::new(&[("weight", 4, 2), ("bias", 1, 2)])?;
+//! let base = Digest::of(b"parameters of round 0");
+//! let round = OpenRound::new(layout.clone(), 0, base, &[3, 8], 1000);
+//! let mut part = PartialSum::new(layout.clone(), 1000);
+//! for (client, weight, value) in [(3, 10, 1.0), (8, 30, 2.0)] {
+//!     let rows = Rows::Some(layout.touched(&[2]).into());
+//!     let delta = RowBlock::new(layout.clone(), rows, vec![value; 4])?;
+//!     let mut message = Vec::new();
+//!     Update { client: ClientId(client), round: 0, base, weight, loss: 0.1, delta }.encode(&mut message);
+//!     round.receive(&mut part, &message)?;
+//! }
+//! assert_eq!(finish(&[part])?.delta.values(), [1.75; 4]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod error;
+pub mod round;
+pub mod sum;
+
+pub use error::{AggregateError, Rejection};
+pub use round::OpenRound;
+pub use sum::{MAX_WEIGHT_CAP, PartialSum, finish};

@@ -33,7 +33,7 @@ impl Tensor {
 }
 
 /// A layout that cannot exist.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// Two tensors of one name.
     #[error("tensor name {name:?} is used twice")]

@@ -96,7 +96,7 @@ pub struct RowBlock {
 }
 
 /// A block that does not fit its layout.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
     /// Row numbers must rise strictly and lie inside the layout.
     #[error("row number {row} at position {at} is out of order or beyond the {rows} rows of the layout")]

@@ -25,7 +25,7 @@ const DIGEST: usize = 32;
 const MAX_HEAD: usize = 4096;
 
 /// Bytes that are not the message expected.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {
     /// Fewer bytes than a frame has, or than its lengths say.

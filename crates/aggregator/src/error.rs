@@ -1,0 +1,124 @@
+//! Why an update is refused, and why a round has no result.
+
+use sottovoce_core::{ClientId, Digest, WireError};
+
+/// Why one update is left out. The round goes on without it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The bytes are not an update of this model.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// An update of another round.
+    #[error("client {client}: an update of round {got}, this is round {expected}")]
+    WrongRound {
+        /// Who.
+        client: ClientId,
+        /// This round.
+        expected: u64,
+        /// The update's.
+        got: u64,
+    },
+    /// Trained from other parameters than were broadcast.
+    #[error("client {client}: started from parameters {got}, broadcast were {expected}")]
+    StaleBase {
+        /// Who.
+        client: ClientId,
+        /// Digest of this round's parameters.
+        expected: Digest,
+        /// Digest that the update names.
+        got: Digest,
+    },
+    /// Nobody asked this client.
+    #[error("client {client} is not in the cohort")]
+    NotInCohort {
+        /// Who.
+        client: ClientId,
+    },
+    /// A second update of one client.
+    #[error("client {client} has answered already")]
+    Duplicate {
+        /// Who.
+        client: ClientId,
+    },
+    /// More examples than a client may claim.
+    #[error("client {client}: a weight of {weight} examples, at most {cap} are allowed")]
+    WeightAboveCap {
+        /// Who.
+        client: ClientId,
+        /// Claimed.
+        weight: u64,
+        /// Allowed.
+        cap: u64,
+    },
+    /// NaN or infinity.
+    #[error("client {client}: {value} at coordinate {coordinate}")]
+    NotFinite {
+        /// Who.
+        client: ClientId,
+        /// Place among all parameters.
+        coordinate: usize,
+        /// The value.
+        value: f32,
+    },
+    /// Too large for the sum's grid.
+    #[error("client {client}: {value} at coordinate {coordinate}, the sum takes magnitudes below {limit}")]
+    OutOfRange {
+        /// Who.
+        client: ClientId,
+        /// Place among all parameters.
+        coordinate: usize,
+        /// The value.
+        value: f32,
+        /// First magnitude refused at this weight.
+        limit: f32,
+    },
+    /// One more update could overflow the sum.
+    #[error("client {client}: the sum is full after {updates} updates of this size")]
+    SumFull {
+        /// Who.
+        client: ClientId,
+        /// Updates in the sum.
+        updates: u64,
+    },
+}
+
+impl Rejection {
+    /// A word for counting.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Wire(WireError::Schema { .. }) => "schema",
+            Self::Wire(WireError::Block(_)) => "shape",
+            Self::Wire(_) => "wire",
+            Self::WrongRound { .. } => "wrong_round",
+            Self::StaleBase { .. } => "stale_base",
+            Self::NotInCohort { .. } => "not_in_cohort",
+            Self::Duplicate { .. } => "duplicate",
+            Self::WeightAboveCap { .. } => "weight_above_cap",
+            Self::NotFinite { .. } => "not_finite",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::SumFull { .. } => "sum_full",
+        }
+    }
+}
+
+/// Why a round has no mean. The model stays as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AggregateError {
+    /// Not one update was accepted.
+    #[error("no update was accepted")]
+    NoUpdates,
+    /// Updates, but all of weight 0.
+    #[error("all {updates} updates have weight 0")]
+    ZeroTotalWeight {
+        /// Number of updates.
+        updates: u64,
+    },
+    /// The parts together could overflow.
+    #[error("the sum of {updates} updates of this size is full; use a larger weight cap")]
+    SumFull {
+        /// Number of updates.
+        updates: u64,
+    },
+}

@@ -1,0 +1,202 @@
+//! The sum: independent of order and split, near the exact mean, whole or untouched.
+
+use proptest::prelude::*;
+use sottovoce_aggregator::{AggregateError, OpenRound, PartialSum, Rejection, finish};
+use sottovoce_core::wire::UpdateView;
+use sottovoce_core::{Address, Purpose};
+use sottovoce_core::{
+    Aggregate, ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update, WireError, sampling,
+};
+use std::sync::Arc;
+
+const CAP: u64 = 1000;
+
+fn layout() -> Arc<Layout> {
+    Layout::new(&[("table", 6, 3), ("bias", 1, 2)]).unwrap()
+}
+
+fn update(client: u64, weight: u64, rows: Rows, values: Vec<f32>) -> Update {
+    let delta = RowBlock::new(layout(), rows, values).unwrap();
+    Update { client: ClientId(client), round: 4, base: Digest::of(b"base"), weight, loss: 0.5, delta }
+}
+
+fn message(update: &Update) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    update.encode(&mut bytes);
+    bytes
+}
+
+fn add(part: &mut PartialSum, update: &Update) -> Result<(), Rejection> {
+    part.add(&UpdateView::parse(&message(update), &layout()).unwrap())
+}
+
+fn updates() -> impl Strategy<Value = Vec<Update>> {
+    let one = (any::<u64>(), 0..=CAP, proptest::collection::btree_set(0u32..6, 0..6), any::<bool>());
+    proptest::collection::vec(one, 1..20).prop_map(|all| {
+        let all = all.into_iter().enumerate().map(|(client, (seed, weight, rows, dense))| {
+            let mut s = Address::new(seed, Purpose::Test).stream();
+            let mut draw = |n: usize| {
+                (0..n)
+                    .map(|_| {
+                        let exponent = sampling::below(&mut s, 40) as i32 - 30;
+                        sampling::normal(&mut s) as f32 * libm::exp2f(exponent as f32)
+                    })
+                    .map(|v| v.clamp(-2000.0, 2000.0))
+                    .collect::<Vec<f32>>()
+            };
+            let (rows, n) = if dense {
+                (Rows::All, 20)
+            } else {
+                let touched = layout().touched(&rows.iter().copied().collect::<Vec<_>>());
+                let n = layout().params_in(touched.iter().copied());
+                (Rows::Some(touched.into()), n)
+            };
+            update(client as u64, weight, rows, draw(n))
+        });
+        all.collect()
+    })
+}
+
+fn aggregate(order: &[usize], updates: &[Update], parts: usize) -> Result<Aggregate, AggregateError> {
+    let mut sums: Vec<PartialSum> = (0..parts).map(|_| PartialSum::new(layout(), CAP)).collect();
+    for (at, i) in order.iter().enumerate() {
+        add(&mut sums[at % parts], &updates[*i]).unwrap();
+    }
+    finish(&sums)
+}
+
+/// All parameters of a block, zero where it holds no row.
+fn dense(block: &RowBlock) -> Vec<f32> {
+    let mut all = vec![0.0; block.layout().params()];
+    let mut rest = block.values();
+    for range in block.ranges() {
+        let (row, tail) = rest.split_at(range.len());
+        rest = tail;
+        all[range].copy_from_slice(row);
+    }
+    all
+}
+
+proptest! {
+    #[test]
+    fn any_order_and_any_split_give_the_same_bits(updates in updates(), seed: u64, parts in 1usize..6) {
+        let mut order: Vec<usize> = (0..updates.len()).collect();
+        let flat = aggregate(&order, &updates, 1);
+        sampling::shuffle(&mut Address::new(seed, Purpose::Test).stream(), &mut order);
+        let split = aggregate(&order, &updates, parts);
+        match (flat, split) {
+            (Ok(a), Ok(b)) => {
+                prop_assert_eq!(a.weight, b.weight);
+                prop_assert_eq!(a.delta.rows(), b.delta.rows());
+                let bits = |a: &Aggregate| a.delta.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                prop_assert_eq!(bits(&a), bits(&b));
+            }
+            (a, b) => prop_assert_eq!(a, b),
+        }
+    }
+
+    #[test]
+    fn the_mean_is_the_mean_within_the_stated_bound(updates in updates()) {
+        let order: Vec<usize> = (0..updates.len()).collect();
+        let Ok(mean) = aggregate(&order, &updates, 1) else { return Ok(()) };
+        let weight: u64 = updates.iter().map(|u| u.weight).sum();
+        let bound = updates.len() as f64 * libm::exp2(-41.0) * 1024.0 / weight as f64;
+        let mean = dense(&mean.delta);
+        for (at, mean) in mean.iter().enumerate() {
+            let exact: f64 = updates.iter().map(|u| u.weight as f64 * f64::from(dense(&u.delta)[at])).sum();
+            let exact = exact / weight as f64;
+            prop_assert!((f64::from(*mean) - exact).abs() <= bound + exact.abs() * 1.3e-7, "{mean} {exact}");
+        }
+    }
+
+    #[test]
+    fn a_refused_update_leaves_the_sum_as_it_was(updates in updates(), at in 0usize..2, bad in 0usize..4) {
+        let mut part = PartialSum::new(layout(), CAP);
+        let mut clean = PartialSum::new(layout(), CAP);
+        let bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX][bad];
+        for (i, u) in updates.iter().enumerate() {
+            add(&mut clean, u).unwrap();
+            add(&mut part, u).unwrap();
+            let mut values = vec![1.0; 5];
+            values[3 + at] = bad;
+            let hostile = update(100 + i as u64, CAP, Rows::Some([2, 6].into()), values);
+            let refused = add(&mut part, &hostile).unwrap_err();
+            let place = match refused {
+                Rejection::NotFinite { client, coordinate, .. } if !bad.is_finite() => (client, coordinate),
+                Rejection::OutOfRange { client, coordinate, .. } if bad.is_finite() => (client, coordinate),
+                other => panic!("{other}"),
+            };
+            prop_assert_eq!(place, (ClientId(100 + i as u64), 18 + at));
+        }
+        prop_assert_eq!(finish(&[part]), finish(&[clean]));
+    }
+}
+
+#[test]
+fn clearing_forgets_everything() {
+    let (mut part, fresh) = (PartialSum::new(layout(), CAP), PartialSum::new(layout(), CAP));
+    add(&mut part, &update(1, 5, Rows::All, vec![3.0; 20])).unwrap();
+    part.clear();
+    assert_eq!(finish(&[part]), finish(&[fresh]));
+}
+
+#[test]
+fn rounds_without_a_mean_say_why() {
+    let mut part = PartialSum::new(layout(), CAP);
+    assert_eq!(finish(&[]), Err(AggregateError::NoUpdates));
+    add(&mut part, &update(1, 0, Rows::All, vec![3.0; 20])).unwrap();
+    assert_eq!(finish(&[part]), Err(AggregateError::ZeroTotalWeight { updates: 1 }));
+}
+
+#[test]
+fn what_does_not_belong_in_the_round_is_refused_with_its_reason() {
+    let (layout, base) = (layout(), Digest::of(b"base"));
+    let cohort = [1, 2, 9];
+    let round = OpenRound::new(layout.clone(), 4, base, &cohort, CAP);
+    let mut part = PartialSum::new(layout.clone(), CAP);
+    let good = update(2, 10, Rows::All, vec![1.0; 20]);
+    let mut refused = |u: &Update| round.receive(&mut part, &message(u)).unwrap_err().reason();
+    assert_eq!(refused(&Update { round: 3, ..good.clone() }), "wrong_round");
+    assert_eq!(refused(&Update { base: Digest::of(b"other"), ..good.clone() }), "stale_base");
+    assert_eq!(refused(&Update { client: ClientId(3), ..good.clone() }), "not_in_cohort");
+    assert_eq!(refused(&Update { weight: CAP + 1, ..good.clone() }), "weight_above_cap");
+    assert_eq!(refused(&Update { weight: u64::MAX, ..good.clone() }), "weight_above_cap");
+    assert_eq!(refused(&update(2, 10, Rows::All, vec![f32::NAN; 20])), "not_finite");
+    let other = Layout::new(&[("bias", 1, 2), ("table", 6, 3)]).unwrap();
+    let swapped = RowBlock::new(other, Rows::All, vec![1.0; 20]).unwrap();
+    assert_eq!(refused(&Update { delta: swapped, ..good.clone() }), "schema");
+    round.receive(&mut part, &message(&good)).unwrap();
+    assert_eq!(round.receive(&mut part, &message(&good)).unwrap_err().reason(), "duplicate");
+    assert_eq!(finish(&[part]).unwrap().updates, 1);
+}
+
+#[test]
+fn every_truncation_every_extension_and_any_flipped_bit_is_refused() {
+    let layout = layout();
+    let rows = Rows::Some(layout.touched(&[1, 4]).into());
+    let good = message(&update(2, 10, rows, vec![0.25; 8]));
+    assert!(UpdateView::parse(&good, &layout).is_ok());
+    for length in 0..good.len() {
+        assert!(UpdateView::parse(&good[..length], &layout).is_err(), "{length} bytes");
+    }
+    for extra in 1..64 {
+        let long = [&good[..], &vec![0; extra]].concat();
+        assert_eq!(UpdateView::parse(&long, &layout).unwrap_err(), WireError::TrailingBytes { extra });
+    }
+    for bit in 0..good.len() * 8 {
+        let mut flipped = good.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(UpdateView::parse(&flipped, &layout).is_err(), "bit {bit}");
+    }
+}
+
+#[test]
+fn a_length_that_promises_too_much_allocates_nothing() {
+    let mut bomb = message(&update(2, 10, Rows::All, vec![1.0; 20]));
+    bomb[12..20].copy_from_slice(&(1u64 << 60).to_le_bytes());
+    assert!(
+        matches!(UpdateView::parse(&bomb, &layout()), Err(WireError::Truncated { needed, .. }) if needed > 1 << 60)
+    );
+    bomb[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(matches!(UpdateView::parse(&bomb, &layout()), Err(WireError::HeadTooLarge { .. })));
+}
