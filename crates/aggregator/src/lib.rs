@@ -15,7 +15,7 @@
 //!     Update { client: ClientId(client), round: 0, base, weight, loss: 0.1, delta }.encode(&mut message);
 //!     round.receive(&mut part, &message)?;
 //! }
-//! assert_eq!(finish(&[part])?.delta.values(), [1.75; 4]);
+//! assert_eq!(finish(&[&part])?.delta.values(), [1.75; 4]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

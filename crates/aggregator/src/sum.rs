@@ -160,7 +160,7 @@ dispatch! {
 }
 
 /// Merges the parts of a round into one mean. Rows come out ascending; the bits depend on the updates alone.
-pub fn finish(parts: &[PartialSum]) -> Result<Aggregate, AggregateError> {
+pub fn finish(parts: &[&PartialSum]) -> Result<Aggregate, AggregateError> {
     let updates: u64 = parts.iter().map(|p| p.updates).sum();
     let weight: u64 = parts.iter().map(|p| p.weight).sum();
     let Some(first) = parts.first().filter(|_| updates > 0) else { return Err(AggregateError::NoUpdates) };

@@ -62,7 +62,7 @@ fn aggregate(order: &[usize], updates: &[Update], parts: usize) -> Result<Aggreg
     for (at, i) in order.iter().enumerate() {
         add(&mut sums[at % parts], &updates[*i]).unwrap();
     }
-    finish(&sums)
+    finish(&sums.iter().collect::<Vec<_>>())
 }
 
 /// All parameters of a block, zero where it holds no row.
@@ -128,7 +128,7 @@ proptest! {
             };
             prop_assert_eq!(place, (ClientId(100 + i as u64), 18 + at));
         }
-        prop_assert_eq!(finish(&[part]), finish(&[clean]));
+        prop_assert_eq!(finish(&[&part]), finish(&[&clean]));
     }
 }
 
@@ -137,7 +137,7 @@ fn clearing_forgets_everything() {
     let (mut part, fresh) = (PartialSum::new(layout(), CAP), PartialSum::new(layout(), CAP));
     add(&mut part, &update(1, 5, Rows::All, vec![3.0; 20])).unwrap();
     part.clear();
-    assert_eq!(finish(&[part]), finish(&[fresh]));
+    assert_eq!(finish(&[&part]), finish(&[&fresh]));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn rounds_without_a_mean_say_why() {
     let mut part = PartialSum::new(layout(), CAP);
     assert_eq!(finish(&[]), Err(AggregateError::NoUpdates));
     add(&mut part, &update(1, 0, Rows::All, vec![3.0; 20])).unwrap();
-    assert_eq!(finish(&[part]), Err(AggregateError::ZeroTotalWeight { updates: 1 }));
+    assert_eq!(finish(&[&part]), Err(AggregateError::ZeroTotalWeight { updates: 1 }));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_does_not_belong_in_the_round_is_refused_with_its_reason() {
     assert_eq!(refused(&Update { delta: swapped, ..good.clone() }), "schema");
     round.receive(&mut part, &message(&good)).unwrap();
     assert_eq!(round.receive(&mut part, &message(&good)).unwrap_err().reason(), "duplicate");
-    assert_eq!(finish(&[part]).unwrap().updates, 1);
+    assert_eq!(finish(&[&part]).unwrap().updates, 1);
 }
 
 #[test]

@@ -92,14 +92,6 @@ pub enum ClientError {
         /// The value: NaN or infinite.
         value: f32,
     },
-    /// A transform refused the update.
-    #[error("client {client}: {reason}")]
-    Transform {
-        /// Who.
-        client: ClientId,
-        /// What the transform said.
-        reason: String,
-    },
 }
 
 /// What the server tells a cohort.
@@ -139,6 +131,6 @@ pub trait Population<S>: Sync {
 pub trait Transform: Send + Sync {
     /// What the configuration calls it.
     fn name(&self) -> &'static str;
-    /// Edits the delta in place. The reason of a refusal says what to change.
-    fn client(&self, delta: &mut RowBlock) -> Result<(), String>;
+    /// Edits the delta in place.
+    fn client(&self, delta: &mut RowBlock);
 }

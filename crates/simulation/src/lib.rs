@@ -1,1 +1,10 @@
-//! Under construction.
+//! The round loop: cohorts, executor, checkpoints. It meets clients through a trait and cannot name a transcript.
+
+pub mod checkpoint;
+pub mod cohort;
+pub mod engine;
+pub mod summary;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use cohort::Cohort;
+pub use engine::{Engine, RoundError, RoundReport};
