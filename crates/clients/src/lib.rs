@@ -1,1 +1,11 @@
-//! Under construction.
+//! A node: its shard, its local training, its egress gate. The transcript stops here.
+
+pub mod baselines;
+pub mod evaluation;
+pub mod gate;
+pub mod nodes;
+pub mod shard;
+
+pub use gate::Gate;
+pub use nodes::Nodes;
+pub use shard::{Shards, StoredShards};

@@ -4,6 +4,7 @@
 pub mod algorithm;
 pub mod bytes;
 pub mod digest;
+pub mod evaluation;
 pub mod ids;
 pub mod lanes;
 pub mod layout;
@@ -18,6 +19,7 @@ pub use algorithm::{
     Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Population, Step, Trained, Transform,
 };
 pub use digest::Digest;
+pub use evaluation::{Evaluation, OverClients, Prediction};
 pub use ids::ClientId;
 pub use layout::{Layout, LayoutError};
 pub use params::{BlockError, Params, RowBlock, Rows};

@@ -1,0 +1,38 @@
+//! Where a client's examples come from.
+
+use sottovoce_core::ClientId;
+use sottovoce_models::{Examples, LocalExamples};
+use std::borrow::Cow;
+
+/// Every client's examples, by number. A pure function: asking twice gives the same.
+pub trait Shards: Sync {
+    /// Number of clients.
+    fn clients(&self) -> u64;
+
+    /// A client's training examples, their rows numbered within what they touch.
+    fn shard(&self, client: ClientId) -> Cow<'_, LocalExamples>;
+
+    /// A client's own held-out examples, their rows numbered in the whole table; may be empty.
+    fn held_out(&self, client: ClientId) -> Cow<'_, Examples>;
+}
+
+/// Shards that lie in memory.
+#[derive(Debug, Default)]
+pub struct StoredShards {
+    /// Training examples of each client.
+    pub train: Vec<LocalExamples>,
+    /// Held-out examples of each client; as many as `train`.
+    pub held_out: Vec<Examples>,
+}
+
+impl Shards for StoredShards {
+    fn clients(&self) -> u64 {
+        self.train.len() as u64
+    }
+    fn shard(&self, client: ClientId) -> Cow<'_, LocalExamples> {
+        Cow::Borrowed(&self.train[client.0 as usize])
+    }
+    fn held_out(&self, client: ClientId) -> Cow<'_, Examples> {
+        Cow::Borrowed(&self.held_out[client.0 as usize])
+    }
+}
