@@ -1,0 +1,121 @@
+//! Telephone numbers of mainland China, North America and, with a `+`, anywhere. Public hotlines are no one's.
+
+use regex::Regex;
+
+use super::cue::Cue;
+use super::entity::EntityKind;
+use super::scene::{Scene, digits_of, pattern};
+
+#[derive(Debug)]
+pub(super) struct PhoneRules {
+    mobile: Regex,
+    landline: Regex,
+    local: Regex,
+    us: Regex,
+    international: Regex,
+}
+
+impl PhoneRules {
+    pub(super) fn new() -> Self {
+        Self {
+            mobile: pattern(concat!(
+                r"(?:(?:\+|00)86[ -]?|\(\+?86\)[ -]?|86[ -]?)?",
+                r"1[3-9][0-9](?:(?:[ .-]?[0-9]{4}){2}|[0-9][ .-][0-9]{3}[ .-][0-9]{4})"
+            )),
+            landline: pattern(
+                r"(?:(?:\+|00)86[ -]?0?[1-9][0-9]{1,2}|\(0[1-9][0-9]{1,2}\)|0[1-9][0-9]{1,2})[ -]?[2-8][0-9]{6,7}",
+            ),
+            local: pattern(r"[2-8][0-9]{6,7}"),
+            us: pattern(
+                r"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-]?)[2-9][0-9]{2}[ .-]?[0-9]{4}",
+            ),
+            international: pattern(r"\+[1-9][0-9]{0,2}(?:[ .-]?\(?[0-9]{1,5}\)?){2,5}"),
+        }
+    }
+
+    pub(super) fn find(&self, scene: &mut Scene<'_>) {
+        if scene.digits < 7 {
+            return;
+        }
+        if scene.digits >= 11 {
+            scene.each(&self.mobile, |scene, start, end| {
+                if !scene.stands_alone(start, end) {
+                    return None;
+                }
+                scene.add(start, end, EntityKind::CnMobile);
+                Some(end)
+            });
+        }
+        scene.each(&self.landline, accept_landline);
+        // A local number is known by the word before it, or as the next of a list.
+        let mut list_end = None;
+        scene.each(&self.local, |scene, start, end| {
+            let listed = list_end.is_some_and(|e: usize| {
+                let between = scene.text.get(e..start).unwrap_or("?");
+                matches!(between, "、" | "，" | "," | "/" | " " | ", " | "或" | "和")
+            });
+            let named = follows_phone_word(scene, start);
+            // A dash after it is an extension, a dash before it an area code.
+            let free = !matches!(scene.before(start), Some('-' | ')')) && scene.stands_alone(start, end);
+            if !(listed || named) || !free {
+                return None;
+            }
+            list_end = Some(end);
+            scene.add(start, end, EntityKind::CnLandline);
+            Some(end)
+        });
+        if scene.digits >= 8 {
+            scene.each(&self.us, accept_us);
+            scene.each(&self.international, |scene, start, end| {
+                let digits = digits_of(&scene.text[start..end]);
+                let elsewhere = !digits.starts_with(b"86") && !digits.starts_with(b"1");
+                if !(8..=15).contains(&digits.len()) || !elsewhere || !scene.stands_alone(start, end) {
+                    return None;
+                }
+                scene.add(start, end, EntityKind::IntlPhone);
+                Some(end)
+            });
+        }
+    }
+}
+
+/// Whether "电话", or the like, and nothing but a connecting word stand before `at`.
+fn follows_phone_word(scene: &Scene<'_>, at: usize) -> bool {
+    const WORDS: [&str; 4] = ["电话", "座机", "固话", "电话号码"];
+    let before = scene.text[..at].trim_end_matches([' ', ':', '：', '是', '为', '号', '码']);
+    WORDS.iter().any(|w| before.ends_with(w))
+}
+
+fn accept_landline(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
+    let digits = digits_of(&scene.text[start..end]);
+    let national = digits.strip_prefix(b"0086").or_else(|| digits.strip_prefix(b"86")).unwrap_or(&digits);
+    let national = national.strip_prefix(b"0").unwrap_or(national);
+    // 10 and 2x are two digits after the zero and eight of number; the others three, with seven or eight.
+    let fits = match national {
+        [b'1', b'0', ..] | [b'2', ..] => national.len() == 10,
+        [b'3'..=b'9', ..] => (10..=11).contains(&national.len()),
+        _ => false,
+    };
+    if !fits || !scene.stands_alone(start, end) {
+        return None;
+    }
+    scene.add(start, end, EntityKind::CnLandline);
+    Some(end)
+}
+
+fn accept_us(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
+    let found = &scene.text[start..end];
+    let digits = digits_of(found);
+    let national = &digits[digits.len() - 10..];
+    let area = &national[..3];
+    // Toll-free and premium numbers belong to companies; 400 and 800 are hotlines in China too.
+    let public = area[1] == area[2] && (area[0] == b'8' || area == b"900" || area == b"400");
+    let separators = found.bytes().filter(|b| !b.is_ascii_digit()).count();
+    let named = || scene.cue_before(start, 16, &[Cue::Phone]) == Some(Cue::Phone);
+    let shaped = found.starts_with('+') || separators >= 2;
+    if public || !(shaped || (found.len() == 10 && named())) || !scene.stands_alone(start, end) {
+        return None;
+    }
+    scene.add(start, end, EntityKind::UsPhone);
+    Some(end)
+}
