@@ -121,6 +121,9 @@ fn own_cases() {
         ("订单金额67776567元", &[]),
         ("id 110105 19491231 002X", &["CN_RESIDENT_ID:110105 19491231 002X"]),
         ("ring me at +44 20 7946 0958 thanks", &["INTL_PHONE:+44 20 7946 0958"]),
+        ("please call me at 0494 92 82 32.", &["INTL_PHONE:0494 92 82 32"]),
+        ("contact number is 8251739212", &["INTL_PHONE:8251739212"]),
+        ("call me on 2018-02-14 or 14.02.2018", &[]),
         ("my cell 2125550176", &["US_PHONE:2125550176"]),
         ("toll free 800-555-0199 or (888) 555-0100", &[]),
         // Cards.

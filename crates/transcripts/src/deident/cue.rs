@@ -53,7 +53,7 @@ const WORDS: &[(Cue, &str)] = &[
     (Cue::SpokenDigit, "幺 零 〇 zero double oh_ 一三 一五 一八 一七 一九 一六 one_ nine_ five_"),
     (Cue::IdCard, "身份证 身份證 证件 id_card id_number identity_card national_id resident_id"),
     (Cue::CreditCode, "信用代码 税号 纳税人识别号"),
-    (Cue::Card, "卡号 银行卡 信用卡 储蓄卡 借记卡 账号 card debit visa mastercard"),
+    (Cue::Card, "卡号 银行卡 信用卡 储蓄卡 借记卡 账号 card cc debit visa mastercard"),
     (
         Cue::Phone,
         "电话 手机 座机 固话 联系方式 phone mobile cell call number tel contact reach text_me whatsapp",

@@ -74,7 +74,7 @@ kinds! {
     UsPhone "US_PHONE" Hard,
     /// Fixed-line number of mainland China; 400, 800 and short codes are public and excepted.
     CnLandline "CN_LANDLINE" Hard,
-    /// Telephone number of any other country, written with `+`.
+    /// Telephone number of any other country: written with `+`, or announced as one in English.
     IntlPhone "INTL_PHONE" Hard,
     /// Vehicle number plate of mainland China.
     CnPlate "CN_PLATE" Hard,

@@ -13,6 +13,7 @@ pub(super) struct PhoneRules {
     local: Regex,
     us: Regex,
     international: Regex,
+    foreign: Regex,
 }
 
 impl PhoneRules {
@@ -29,6 +30,7 @@ impl PhoneRules {
             us: pattern(
                 r"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-]?)[2-9][0-9]{2}[ .-]?[0-9]{4}",
             ),
+            foreign: pattern(r"\(?[0-9]{2,5}\)?(?:[ .-][0-9]{2,5}){1,5}|[0-9]{9,12}"),
             international: pattern(r"\+[1-9][0-9]{0,2}(?:[ .-]?\(?[0-9]{1,5}\)?){2,5}"),
         }
     }
@@ -67,14 +69,16 @@ impl PhoneRules {
         if scene.digits >= 8 {
             scene.each(&self.us, accept_us);
             scene.each(&self.international, |scene, start, end| {
-                let digits = digits_of(&scene.text[start..end]);
-                let elsewhere = !digits.starts_with(b"86") && !digits.starts_with(b"1");
-                if !(8..=15).contains(&digits.len()) || !elsewhere || !scene.stands_alone(start, end) {
-                    return None;
-                }
+                // The last group may be the first of something else.
+                let shorter = scene.text[start..end].rfind([' ', '-', '.']).map(|at| start + at);
+                let end = [Some(end), shorter]
+                    .into_iter()
+                    .flatten()
+                    .find(|end| international(scene, start, *end))?;
                 scene.add(start, end, EntityKind::IntlPhone);
                 Some(end)
             });
+            scene.each(&self.foreign, accept_foreign);
         }
     }
 }
@@ -108,8 +112,7 @@ fn accept_us(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
     let digits = digits_of(found);
     let national = &digits[digits.len() - 10..];
     let area = &national[..3];
-    // Toll-free and premium numbers belong to companies; 400 and 800 are hotlines in China too.
-    let public = area[1] == area[2] && (area[0] == b'8' || area == b"900" || area == b"400");
+    let public = hotline(area);
     let separators = found.bytes().filter(|b| !b.is_ascii_digit()).count();
     let named = || scene.cue_before(start, 16, &[Cue::Phone]) == Some(Cue::Phone);
     let shaped = found.starts_with('+') || separators >= 2;
@@ -117,5 +120,39 @@ fn accept_us(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
         return None;
     }
     scene.add(start, end, EntityKind::UsPhone);
+    Some(end)
+}
+
+/// Toll-free and premium area codes belong to companies; 400 and 800 are hotlines in China too.
+fn hotline(area: &[u8]) -> bool {
+    matches!(area, [b'8', a, b, ..] if a == b) || area.starts_with(b"900") || area.starts_with(b"400")
+}
+
+fn international(scene: &Scene<'_>, start: usize, end: usize) -> bool {
+    let digits = digits_of(&scene.text[start..end]);
+    let private = match digits.strip_prefix(b"1") {
+        Some(national) => national.len() == 10 && !hotline(national),
+        None => !digits.starts_with(b"86"),
+    };
+    private && (8..=15).contains(&digits.len()) && scene.stands_alone(start, end)
+}
+
+/// A number of no plan known here is a telephone number if the English text says so: "call me at 0494 92 82 32".
+fn accept_foreign(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
+    let said = scene.cues.iter().any(|h| {
+        let word = &scene.text[h.start..h.end];
+        let near = h.end <= start && start - h.end <= 18;
+        h.cue == Cue::Phone && near && word.is_ascii() && !word.eq_ignore_ascii_case("number")
+    });
+    let found = &scene.text[start..end];
+    let digits = digits_of(found);
+    // 2018-02-14 and 14.02.2018 have the length of a number too.
+    let year = |d: &[u8]| d.starts_with(b"19") || d.starts_with(b"20");
+    let date = digits.len() == 8 && (year(&digits) || year(&digits[4..]));
+    let fits = (8..=13).contains(&digits.len()) && !date && !hotline(&digits);
+    if !said || !fits || !scene.stands_alone(start, end) {
+        return None;
+    }
+    scene.add(start, end, EntityKind::IntlPhone);
     Some(end)
 }
