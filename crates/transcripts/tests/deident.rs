@@ -187,6 +187,7 @@ fn own_cases() {
         ("这里3号楼在哪", &[]),
         ("ship to 12 Oak Avenue, Boston, MA 02110 please", &["ADDRESS:12 Oak Avenue, Boston, MA 02110"]),
         ("it is 50 meters down the road", &[]),
+        ("it is at 620 Main Street.", &["ADDRESS:620 Main Street"]),
         ("P.O. Box 1234", &["ADDRESS:P.O. Box 1234"]),
         // Spelled out.
         ("号码是幺三八零零一二三四五六，记一下", &["CN_MOBILE:幺三八零零一二三四五六"]),

@@ -48,7 +48,9 @@ impl EnglishAddresses {
                 .any(|k| kind.as_str().eq_ignore_ascii_case(k));
             let long = all.as_str().bytes().take_while(u8::is_ascii_digit).count() >= 2;
             if a_street && (capital || (certain && long)) {
-                scene.add(all.start(), all.end(), EntityKind::Address);
+                // The dot of an abbreviation or of the sentence: nobody misses either.
+                let len = all.as_str().trim_end_matches('.').len();
+                scene.add(all.start(), all.start() + len, EntityKind::Address);
             }
         }
         for m in self.post_box.find_iter(text) {

@@ -66,7 +66,7 @@ impl IdentityRules {
         scene.each(&self.legacy_id, |scene, start, end| {
             // Fifteen digits may as well be a card: whichever word is nearer decides.
             let named = scene.cue_before(start, 16, &[Cue::IdCard, Cue::Card]) == Some(Cue::IdCard);
-            let fits = checksum::legacy_resident_id(scene.text[start..end].as_bytes());
+            let fits = checksum::legacy_resident_id(&scene.text.as_bytes()[start..end]);
             if !named || !fits || !scene.stands_alone(start, end) {
                 return None;
             }

@@ -40,9 +40,7 @@ impl EnglishNames {
         for hit in scene.cues {
             match hit.cue {
                 Cue::NameEn => {
-                    if !self.capitalised(scene, hit, 1) {
-                        self.lower_case(scene, hit);
-                    }
+                    let _ = self.capitalised(scene, hit, 1) || self.lower_case(scene, hit);
                 }
                 Cue::TitleEn => {
                     self.capitalised(scene, hit, 1);
@@ -72,23 +70,24 @@ impl EnglishNames {
     }
 
     /// Adds the one or two lower-case words after "my name is", as people type in a chat.
-    fn lower_case(&self, scene: &mut Scene<'_>, hit: &CueHit) {
+    fn lower_case(&self, scene: &mut Scene<'_>, hit: &CueHit) -> bool {
         let rest = &scene.text[hit.end..];
         let cue = &scene.text[hit.start..hit.end];
         let said = cue.len() == 7 && (rest.starts_with(" is ") || cue.ends_with("is"));
         if !said {
-            return;
+            return false;
         }
-        let Some(groups) = self.lower.captures(rest) else { return };
-        let Some(name) = groups.name("name") else { return };
+        let Some(groups) = self.lower.captures(rest) else { return false };
+        let Some(name) = groups.name("name") else { return false };
         let ends = |at: usize| self.next.is_match(&rest[at..]);
         let end = match groups.name("more") {
-            _ if is_known_word(name.as_str()) => return,
+            _ if is_known_word(name.as_str()) => return false,
             Some(more) if ends(more.end()) && !is_known_word(more.as_str().trim()) => more.end(),
             _ if ends(name.end()) => name.end(),
-            _ => return,
+            _ => return false,
         };
         scene.add(hit.end + name.start(), hit.end + end, EntityKind::Person);
+        true
     }
 }
 

@@ -61,7 +61,7 @@ fn canonical(kind: EntityKind, value: &str) -> String {
         | EntityKind::Qq
         | EntityKind::IntlPhone
         | EntityKind::VerificationCode => digits(),
-        EntityKind::CnResidentId if value.chars().any(|c| !c.is_ascii()) => digits(),
+        EntityKind::CnResidentId if !value.is_ascii() => digits(),
         EntityKind::Email => {
             let joined = value.to_lowercase().replace(" dot ", ".").replace(" at ", "@");
             let joined =
