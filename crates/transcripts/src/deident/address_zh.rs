@@ -66,7 +66,7 @@ impl ChineseAddresses {
                 r"(?:[0-9]{{1,5}}(?:[-之甲乙][0-9]{{0,4}})?(?:号楼|号院|号|弄|巷)(?:院|楼)?|[0-9A-Z]{{1,4}}(?:栋|幢|座|号楼)){DETAIL}(?:-?[0-9]{{3,4}})?"
             )),
             district_road: pattern(
-                r"(?:省|市|自治区|特别行政区)?(?:\p{Han}{1,7}(?:市|州|盟|地区))?\p{Han}{1,6}?(?:区|县)(?:\p{Han}{1,8}?(?:镇|乡|街道))?\p{Han}{1,8}?(?:大道|路|街|巷|胡同)",
+                r"^(?:省|市|自治区|特别行政区)?(?:\p{Han}{1,7}(?:市|州|盟|地区))?\p{Han}{1,6}?(?:区|县)(?:\p{Han}{1,8}?(?:镇|乡|街道))?\p{Han}{1,8}?(?:大道|路|街|巷|胡同)",
             ),
         }
     }
@@ -107,7 +107,8 @@ fn start_of_address(scene: &Scene<'_>, house: usize) -> Option<usize> {
     if !(road || estate) {
         return None;
     }
-    let place = scene.cues.iter().find(|h| h.cue == Cue::Place && (run..house).contains(&h.start));
+    let place =
+        scene.cues_before(house, 32).take_while(|h| h.start >= run).filter(|h| h.cue == Cue::Place).last();
     if let Some(place) = place {
         return Some(place.start);
     }

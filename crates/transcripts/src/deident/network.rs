@@ -92,20 +92,22 @@ impl NetworkRules {
 }
 
 /// A web address without the marks of the sentence around it.
-fn without_closing_marks(mut url: &str) -> &str {
-    while let Some(last) = url.chars().next_back() {
-        let of_sentence = match last {
-            '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '(' | '[' | '*' => true,
-            ')' => url.matches(')').count() > url.matches('(').count(),
-            ']' => url.matches(']').count() > url.matches('[').count(),
-            _ => false,
-        };
-        if !of_sentence {
-            break;
+fn without_closing_marks(url: &str) -> &str {
+    let count = |mark: u8| url.bytes().filter(|b| *b == mark).count();
+    let mut extra_round = count(b')').saturating_sub(count(b'('));
+    let mut extra_square = count(b']').saturating_sub(count(b'['));
+    let mut len = url.len();
+    for mark in url.bytes().rev() {
+        match mark {
+            b'.' | b',' | b';' | b':' | b'!' | b'?' | b'\'' | b'(' | b'[' | b'*' => {}
+            b')' if extra_round > 0 => extra_round -= 1,
+            b']' if extra_square > 0 => extra_square -= 1,
+            _ => break,
         }
-        url = &url[..url.len() - 1];
+        len -= 1;
     }
-    url
+    // The pattern takes ASCII only, so every length is a boundary.
+    &url[..len]
 }
 
 fn accept_ipv4(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {

@@ -126,7 +126,12 @@ fn name_len(rest: &str, evidence: Evidence) -> Option<usize> {
 
 /// Bytes of a transcribed name with its middle dots: "古丽·买买提".
 fn dotted_name_len(rest: &str) -> Option<usize> {
-    let name: &str = &rest[..rest.find(|c: char| !(han(c) || c == '·')).unwrap_or(rest.len())];
+    let name: &str = &rest[..rest
+        .char_indices()
+        .take(16)
+        .take_while(|(_, c)| han(*c) || *c == '·')
+        .map(|(at, c)| at + c.len_utf8())
+        .last()?];
     let (first, last) = (name.chars().next()?, name.chars().next_back()?);
     let short = name.chars().count() <= 15;
     (short && name.contains('·') && first != '·' && last != '·').then_some(name.len())

@@ -139,10 +139,9 @@ fn international(scene: &Scene<'_>, start: usize, end: usize) -> bool {
 
 /// A number of no plan known here is a telephone number if the English text says so: "call me at 0494 92 82 32".
 fn accept_foreign(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
-    let said = scene.cues.iter().any(|h| {
+    let said = scene.cues_before(start, 18).any(|h| {
         let word = &scene.text[h.start..h.end];
-        let near = h.end <= start && start - h.end <= 18;
-        h.cue == Cue::Phone && near && word.is_ascii() && !word.eq_ignore_ascii_case("number")
+        h.cue == Cue::Phone && word.is_ascii() && !word.eq_ignore_ascii_case("number")
     });
     let found = &scene.text[start..end];
     let digits = digits_of(found);

@@ -58,8 +58,17 @@ impl<'t> Scene<'t> {
 
     /// The nearest of `wanted` cues that ends at most `within` characters before `at`.
     pub(super) fn cue_before(&self, at: usize, within: usize, wanted: &[Cue]) -> Option<Cue> {
-        let hit = self.cues.iter().rev().find(|h| h.end <= at && wanted.contains(&h.cue))?;
-        (self.text[hit.end..at].chars().take(within + 1).count() <= within).then_some(hit.cue)
+        self.cues_before(at, within).find(|h| wanted.contains(&h.cue)).map(|h| h.cue)
+    }
+
+    /// The cues that end at most `within` characters before `at`, the nearest first.
+    pub(super) fn cues_before(&self, at: usize, within: usize) -> impl Iterator<Item = &'t CueHit> {
+        let text = self.text;
+        let before = self.cues.partition_point(|h| h.end <= at);
+        self.cues[..before]
+            .iter()
+            .rev()
+            .take_while(move |h| text[h.end..at].chars().take(within + 1).count() <= within)
     }
 
     /// Every match of `pattern` that `accept` takes (it answers with the end). A refused match is searched again
