@@ -6,6 +6,10 @@
 //! "a at b dot com") are found as a stretch. There is no model and no dictionary to load: the same text gives
 //! the same spans on every machine.
 //!
+//! What it cannot find: names and addresses that nothing announces, identifiers whose marks were stripped
+//! upstream ("kavigmailcom"), and numbers that only an earlier turn explains. Masked text is de-identified, not
+//! anonymous.
+//!
 //! ```
 //! use sottovoce_transcripts::deident::{Detector, EntityKind, Policy, Redactor};
 //!

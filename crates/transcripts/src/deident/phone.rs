@@ -56,10 +56,12 @@ impl PhoneRules {
                 let between = scene.text.get(e..start).unwrap_or("?");
                 matches!(between, "、" | "，" | "," | "/" | " " | ", " | "或" | "和")
             });
-            let named = follows_phone_word(scene, start);
+            let named =
+                follows_phone_word(scene, start) || (end - start == 8 && near_phone_word(scene, start));
+            let counted = scene.after(end).is_some_and(|c| "元块个条次年月日".contains(c));
             // A dash after it is an extension, a dash before it an area code.
             let free = !matches!(scene.before(start), Some('-' | ')')) && scene.stands_alone(start, end);
-            if !(listed || named) || !free {
+            if !(listed || named) || counted || !free {
                 return None;
             }
             list_end = Some(end);
@@ -88,6 +90,13 @@ fn follows_phone_word(scene: &Scene<'_>, at: usize) -> bool {
     const WORDS: [&str; 4] = ["电话", "座机", "固话", "电话号码"];
     let before = scene.text[..at].trim_end_matches([' ', ':', '：', '是', '为', '号', '码']);
     WORDS.iter().any(|w| before.ends_with(w))
+}
+
+/// Whether "电话" stands a few characters before `at`: eight digits after it are seldom anything else.
+fn near_phone_word(scene: &Scene<'_>, at: usize) -> bool {
+    scene
+        .cues_before(at, 7)
+        .any(|h| scene.text[h.start..h.end] == *"电话" && scene.after(h.end) != Some('费'))
 }
 
 fn accept_landline(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
