@@ -83,8 +83,8 @@ impl Redactor {
         &self.detector
     }
 
-    /// Masks a text. A text that is longer than its first detection accounts for costs another pass: one that
-    /// has something to mask is detected at least twice.
+    /// Masks a text. One with nothing to mask is detected once and borrowed; any other at least twice, because
+    /// the result is checked too.
     pub fn redact<'t>(&self, text: &'t str) -> Redacted<'t> {
         let mut spans = self.masked(text);
         if spans.is_empty() {
