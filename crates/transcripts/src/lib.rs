@@ -1,5 +1,6 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
+pub mod deident;
 pub mod transcript;
 
 pub use transcript::{Language, Speaker, Split, Transcript, Turn};

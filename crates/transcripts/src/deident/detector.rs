@@ -1,0 +1,152 @@
+//! The detector: one cheap pass that ends for most texts, then the rules, then the settling of overlaps.
+
+use std::collections::BTreeMap;
+
+use super::address_en::EnglishAddresses;
+use super::address_zh::ChineseAddresses;
+use super::card::CardRule;
+use super::context::ContextRules;
+use super::cue::{CueFinder, CueHit};
+use super::entity::Span;
+use super::identity::IdentityRules;
+use super::network::NetworkRules;
+use super::normal::{Normal, hides_something};
+use super::person_en::EnglishNames;
+use super::person_zh;
+use super::phone::PhoneRules;
+use super::scene::{Candidate, Scene};
+use super::spoken::SpokenRules;
+
+/// Finds personal identifiers in Chinese and English text. Immutable: build one (some milliseconds) and share
+/// it between threads.
+#[derive(Debug)]
+pub struct Detector {
+    cues: CueFinder,
+    network: NetworkRules,
+    identity: IdentityRules,
+    phone: PhoneRules,
+    card: CardRule,
+    context: ContextRules,
+    names: EnglishNames,
+    addresses_zh: ChineseAddresses,
+    addresses_en: EnglishAddresses,
+    spoken: SpokenRules,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Detector {
+    /// Builds every pattern.
+    pub fn new() -> Self {
+        Self {
+            cues: CueFinder::new(),
+            network: NetworkRules::new(),
+            identity: IdentityRules::new(),
+            phone: PhoneRules::new(),
+            card: CardRule::new(),
+            context: ContextRules::new(),
+            names: EnglishNames::new(),
+            addresses_zh: ChineseAddresses::new(),
+            addresses_en: EnglishAddresses::new(),
+            spoken: SpokenRules::new(),
+        }
+    }
+
+    /// Every identifier in a text: ascending, without overlaps. Placeholders of a
+    /// [`Redactor`](super::Redactor) are never part of one. Time is linear in the text.
+    pub fn detect(&self, text: &str) -> Vec<Span> {
+        if !self.worth_a_look(text) {
+            return Vec::new();
+        }
+        let normal = Normal::new(text);
+        let cues: Vec<CueHit> = self.cues.find(&normal.text).collect();
+        let mut scene = Scene::new(&normal.text, &cues);
+        self.network.find(&mut scene);
+        self.identity.find(&mut scene);
+        self.phone.find(&mut scene);
+        self.card.find(&mut scene);
+        self.context.find(&mut scene);
+        self.spoken.find(&mut scene);
+        person_zh::find(&mut scene);
+        self.names.find(&mut scene);
+        self.addresses_zh.find(&mut scene);
+        self.addresses_en.find(&mut scene);
+        spans(&normal, settle(scene.into_found()))
+    }
+
+    /// Whether any rule could match: true for few texts, false only where none can.
+    fn worth_a_look(&self, text: &str) -> bool {
+        const DIGIT: u8 = 1;
+        const COLON: u8 = 2;
+        const AT: u8 = 4;
+        const SLASH: u8 = 8;
+        const OTHER: u8 = 16;
+        /// What each byte is; lead bytes of anything but the common Han characters are `OTHER`.
+        const CLASS: [u8; 256] = {
+            let mut class = [0; 256];
+            let mut b = b'0';
+            while b <= b'9' {
+                class[b as usize] = DIGIT;
+                b += 1;
+            }
+            class[b':' as usize] = COLON;
+            class[b'@' as usize] = AT;
+            class[b'/' as usize] = SLASH;
+            let mut lead = 0xc2;
+            while lead <= 0xf4 {
+                if lead < 0xe4 || lead > 0xe9 {
+                    class[lead] = OTHER;
+                }
+                lead += 1;
+            }
+            class
+        };
+        let (mut seen, mut digits, mut colons) = (0u8, 0usize, 0usize);
+        for b in text.bytes() {
+            let class = CLASS[b as usize];
+            seen |= class;
+            digits += usize::from(class & DIGIT);
+            colons += usize::from(class & COLON) / 2;
+        }
+        let enough_digits = digits >= 4 || (digits >= 3 && !text.is_ascii());
+        if enough_digits || colons >= 2 || seen & AT != 0 || (seen & SLASH != 0 && text.contains('.')) {
+            return true;
+        }
+        if seen & OTHER != 0 && text.chars().any(hides_something) {
+            return true;
+        }
+        self.cues.find(text).any(|hit| hit.cue.digits_needed() <= digits)
+    }
+}
+
+/// Of candidates that overlap, the one of the higher priority, then the longer, then the earlier.
+fn settle(mut found: Vec<Candidate>) -> Vec<Candidate> {
+    found.sort_unstable_by_key(|c| (c.kind, std::cmp::Reverse(c.end - c.start), c.start));
+    let mut kept: BTreeMap<usize, Candidate> = BTreeMap::new();
+    for c in found {
+        // Those kept do not overlap each other, so only the last one that starts before the end can be hit.
+        let free = kept.range(..c.end).next_back().is_none_or(|(_, k)| k.end <= c.start);
+        if free && c.start < c.end {
+            kept.insert(c.start, c);
+        }
+    }
+    kept.into_values().collect()
+}
+
+/// Candidates as spans of the given text.
+fn spans(normal: &Normal<'_>, found: Vec<Candidate>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::with_capacity(found.len());
+    for c in found {
+        let (start, end) = normal.original(c.start, c.end);
+        match spans.last_mut() {
+            // One character that folds to several may belong to two neighbours: the first keeps it.
+            Some(last) if last.end > start => last.end = last.end.max(end),
+            _ => spans.push(Span { start, end, kind: c.kind }),
+        }
+    }
+    spans
+}

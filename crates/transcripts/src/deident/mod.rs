@@ -1,0 +1,48 @@
+//! Finding and masking personal identifiers in Chinese and English customer-service text, on the client.
+//!
+//! Three tiers of rules, in falling certainty: *hard* identifiers have a checksum or a strict form (resident
+//! id, mobile, card, e-mail); *context* identifiers need a word beside them (order number, QQ, one-time
+//! code); *soft* ones are names and addresses. Numbers and addresses that are spelled out ("幺三九…",
+//! "a at b dot com") are found as a stretch. There is no model and no dictionary to load: the same text gives
+//! the same spans on every machine.
+//!
+//! What it cannot find: names and addresses that nothing announces, identifiers whose marks were stripped
+//! upstream ("kavigmailcom"), and numbers that only an earlier turn explains. Masked text is de-identified, not
+//! anonymous.
+//!
+//! ```
+//! use sottovoce_transcripts::deident::{Detector, EntityKind, Policy, Redactor};
+//!
+//! let detector = Detector::new();
+//! let spans = detector.detect("我的手机号是13900007462。");
+//! assert_eq!(spans[0].kind, EntityKind::CnMobile);
+//!
+//! let redactor = Redactor::new(Policy::default());
+//! assert_eq!(redactor.redact("我的手机号是13900007462。").text, "我的手机号是[CN_MOBILE]。");
+//! ```
+
+mod address_en;
+mod address_zh;
+mod card;
+mod checksum;
+mod context;
+mod cue;
+mod detector;
+mod entity;
+mod identity;
+mod network;
+mod normal;
+mod person_en;
+mod person_zh;
+mod phone;
+mod pseudonym;
+mod redact;
+mod scene;
+mod scores;
+mod spoken;
+
+pub use detector::Detector;
+pub use entity::{EntityKind, Span, Tier};
+pub use pseudonym::PseudonymKey;
+pub use redact::{Placeholder, Policy, Redacted, Redactor};
+pub use scores::{Counts, GoldSpan, Scores};
