@@ -1,5 +1,7 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
+pub mod synthetic;
 pub mod transcript;
 
+pub use synthetic::{Synthetic, SyntheticConfig};
 pub use transcript::{Language, Speaker, Split, Transcript, Turn};
