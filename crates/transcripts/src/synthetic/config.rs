@@ -12,7 +12,7 @@ pub const MAX_CLIENTS: u64 = 1 << 40;
 pub struct SyntheticConfig {
     /// Clients in the population, 1 to 2⁴⁰.
     pub clients: u64,
-    /// Mean number of transcripts of a client, 1 to 1,000,000. Each client has at least one.
+    /// Mean number of transcripts of a client, 1 to 100,000. Each client has at least one.
     pub transcripts_per_client: u32,
     /// Standard deviation of the logarithm of a client's number of transcripts, 0 (all alike) to 2.
     pub size_skew: f64,
@@ -64,8 +64,8 @@ impl Default for SyntheticConfig {
             drift: 0.5,
             other_lines: 0.05,
             label_noise: 0.03,
-            ambiguity: 0.1,
-            distractors: 0.25,
+            ambiguity: 0.07,
+            distractors: 0.15,
             typos: 0.015,
             speech: 0.15,
             code_switching: 0.12,
@@ -111,8 +111,13 @@ pub enum SyntheticError {
 }
 
 impl SyntheticConfig {
+    /// Refuses what is out of range; [`super::Synthetic::new`] does so too.
+    pub fn check(&self) -> Result<(), SyntheticError> {
+        self.first_month().map(|_| ())
+    }
+
     /// Checks every range and gives the first month as year and month (1 to 12).
-    pub fn check(&self) -> Result<(i64, i64), SyntheticError> {
+    pub(super) fn first_month(&self) -> Result<(i64, i64), SyntheticError> {
         let share = [
             ("chinese_share", self.chinese_share),
             ("mixed_share", self.mixed_share),
@@ -127,7 +132,7 @@ impl SyntheticConfig {
         .map(|(key, value)| (key, value, 0.0, 1.0));
         let other = [
             ("clients", self.clients as f64, 1.0, MAX_CLIENTS as f64),
-            ("transcripts_per_client", f64::from(self.transcripts_per_client), 1.0, 1e6),
+            ("transcripts_per_client", f64::from(self.transcripts_per_client), 1.0, 1e5),
             ("size_skew", self.size_skew, 0.0, 2.0),
             ("alpha", self.alpha, 1e-3, 1e6),
             ("zipf", self.zipf, 0.0, 3.0),
@@ -166,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_default_is_in_range_and_each_bad_field_is_named() {
-        assert_eq!(SyntheticConfig::default().check(), Ok((2026, 4)));
+        assert_eq!(SyntheticConfig::default().first_month(), Ok((2026, 4)));
         let key = |c: SyntheticConfig| match c.check() {
             Err(SyntheticError::OutOfRange { key, .. }) => key,
             Err(SyntheticError::Start { .. }) => "start",

@@ -13,6 +13,16 @@
 //! Labels: in training a documented share (`label_noise`) is replaced by a related intent; test labels are
 //! right. Ambiguous texts, which fit several intents of a group, occur in both and bound what any
 //! classifier can reach. All personal data are invented: see `personal.rs` for the ranges they are from.
+//!
+//! ```
+//! use sottovoce_transcripts::{Synthetic, SyntheticConfig};
+//!
+//! let corpus = Synthetic::new(SyntheticConfig { clients: 1_000_000, ..SyntheticConfig::default() })?;
+//! let transcripts = corpus.transcripts(1, 999_999);
+//! assert_eq!(transcripts, corpus.transcripts(1, 999_999));
+//! assert_eq!(corpus.test(1, 10).len(), 10);
+//! # Ok::<(), sottovoce_transcripts::synthetic::SyntheticError>(())
+//! ```
 
 mod calendar;
 mod catalogue;
@@ -76,7 +86,7 @@ const TABLES: [Tables; 4] =
 impl Synthetic {
     /// Checks a configuration and prepares what all clients share (about 100 KB).
     pub fn new(config: SyntheticConfig) -> Result<Self, SyntheticError> {
-        let calendar = Calendar::new(config.check()?, config.months);
+        let calendar = Calendar::new(config.first_month()?, config.months);
         let own = ProductLine::ALL
             .map(|line| (0..INTENTS.len()).filter(|i| INTENTS[*i].line() == line).collect::<Vec<_>>());
         let mut popularity = vec![0.0; INTENTS.len()];
@@ -157,11 +167,13 @@ impl Synthetic {
     /// The held-out test set: transcript `i` is the first one of client 2⁴⁰ + `i`, outside of every
     /// population. Its client is not named, and its label is always right.
     pub fn test(&self, seed: u64, count: u64) -> Vec<Transcript> {
-        let one = |i| {
+        // Pushed one by one: a senseless count must not reserve memory.
+        let mut all = Vec::new();
+        for i in 0..count {
             let client = MAX_CLIENTS.saturating_add(i);
-            self.transcript(seed, client, 0, &self.profile(seed, client))
-        };
-        (0..count).map(one).collect()
+            all.push(self.transcript(seed, client, 0, &self.profile(seed, client)));
+        }
+        all
     }
 
     fn transcript(&self, seed: u64, client: u64, slot: u64, profile: &ClientProfile) -> Transcript {
@@ -241,5 +253,41 @@ impl Synthetic {
         let pool =
             if group && !near.is_empty() { near } else { line.iter().copied().filter(exists).collect() };
         pool[sampling::index(s, pool.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_intent_has_phrasings_enough_in_both_languages_and_no_section_is_idle() {
+        let corpus = Synthetic::new(SyntheticConfig::default()).unwrap();
+        for (intent, sections) in INTENTS.iter().zip(&corpus.sections) {
+            for (writer, (core, group)) in corpus.writers[intent.line() as usize].iter().zip(sections) {
+                assert!(writer.grammar.phrasings(*core) >= 5, "{}", intent.name);
+                assert!(writer.grammar.phrasings(*group) >= 3, "{}", intent.group);
+            }
+        }
+        for (line, writers) in ProductLine::ALL.into_iter().zip(&corpus.writers) {
+            let own = || INTENTS.iter().filter(|i| i.line() == line);
+            let known: BTreeSet<String> =
+                own().flat_map(|i| [i.section().to_owned(), format!("~{}", i.group)]).collect();
+            for writer in writers {
+                let found = writer.grammar.names().filter(|n| !n.starts_with('@'));
+                assert_eq!(found.map(str::to_owned).collect::<BTreeSet<_>>(), known, "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_phrase_occurs_twice_in_a_table() {
+        for (name, text) in TABLES.as_flattened().as_flattened() {
+            let mut seen = BTreeSet::new();
+            for line in text.lines().filter(|l| l.chars().count() > 12) {
+                assert!(seen.insert(line), "{name}: {line}");
+            }
+        }
     }
 }
