@@ -27,7 +27,7 @@ pub struct ClientProfile {
 }
 
 impl Synthetic {
-    /// The traits of a client.
+    /// The traits of a client, inside the population or not.
     pub fn profile(&self, seed: u64, client: u64) -> ClientProfile {
         let config = &self.config;
         let s = &mut Address::new(seed, Purpose::CorpusClient).client(client).stream();
