@@ -1,6 +1,8 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
 pub mod deident;
+pub mod synthetic;
 pub mod transcript;
 
+pub use synthetic::{Synthetic, SyntheticConfig};
 pub use transcript::{Language, Speaker, Split, Transcript, Turn};
