@@ -1,5 +1,7 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
+pub mod readers;
+pub mod retention;
 pub mod transcript;
 
 pub use transcript::{Language, Speaker, Split, Transcript, Turn};
