@@ -1,5 +1,7 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
+pub mod inspect;
+pub mod partition;
 pub mod readers;
 pub mod retention;
 pub mod transcript;
