@@ -82,7 +82,8 @@ mod tests {
         assert!(kept(Some(11 * day), &mut report));
         assert!(!kept(None, &mut report));
         assert!(!kept(Some(i64::MIN), &mut report));
-        let want = RetentionReport { kept: 2, dated_ahead: 1, dropped_old: 2, dropped_undated: 1, kept_undated: 0 };
+        let want =
+            RetentionReport { kept: 2, dated_ahead: 1, dropped_old: 2, dropped_undated: 1, kept_undated: 0 };
         assert_eq!(report, want);
         assert!(Retention { days: 0, undated: Undated::Keep }.keeps(None, 0, &mut report));
         assert_eq!(report.kept_undated, 1);

@@ -50,7 +50,11 @@ fn converted_sets_have_their_published_counts() {
     for (name, counts, labels) in sets {
         let Some(paths) = data(&[name]) else { return };
         let (got, report) = all(&Source { strict: true, ..Source::new(paths) });
-        assert_eq!([Split::Train, Split::Validation, Split::Test].map(|s| of_split(&got, s)), counts, "{name}");
+        assert_eq!(
+            [Split::Train, Split::Validation, Split::Test].map(|s| of_split(&got, s)),
+            counts,
+            "{name}"
+        );
         let mut intents: Vec<_> = got.iter().map(|t| t.intent.as_str()).collect();
         intents.sort_unstable();
         intents.dedup();
@@ -68,7 +72,11 @@ fn converted_dialogues_have_their_published_counts() {
     for (name, counts) in [("crosswoz_zh", [440, 60, 500]), ("sgd", [12_174, 2_098, 2_921])] {
         let Some(paths) = data(&[name]) else { return };
         let (got, _) = all(&Source { unit: Unit::Dialogue, strict: true, ..Source::new(paths) });
-        assert_eq!([Split::Train, Split::Validation, Split::Test].map(|s| of_split(&got, s)), counts, "{name}");
+        assert_eq!(
+            [Split::Train, Split::Validation, Split::Test].map(|s| of_split(&got, s)),
+            counts,
+            "{name}"
+        );
     }
     let Some(paths) = data(&["multidogo"]) else { return };
     let (got, report) = all(&Source { unit: Unit::Dialogue, ..Source::new(paths) });
@@ -104,7 +112,8 @@ fn native_tables_equal_the_converted() {
     let (whole, report) = all(&Source { unit: Unit::Dialogue, ..Source::new(paths) });
     assert_eq!(whole.len() as u64 + report.unlabelled, 240 + 482 + 1_684);
 
-    let Some(paths) = data(&["native/massive_zh/amazon_massive_intent_zh-CN_test.csv", "massive_zh/test.jsonl.gz"])
+    let Some(paths) =
+        data(&["native/massive_zh/amazon_massive_intent_zh-CN_test.csv", "massive_zh/test.jsonl.gz"])
     else {
         return;
     };
@@ -130,7 +139,9 @@ fn native_documents_equal_the_converted() {
     }
     assert_eq!(content(&native), content(&converted));
 
-    let Some(paths) = data(&["native/crosswoz_zh/val.json.zip", "native/crosswoz_zh/test.json.zip"]) else { return };
+    let Some(paths) = data(&["native/crosswoz_zh/val.json.zip", "native/crosswoz_zh/test.json.zip"]) else {
+        return;
+    };
     let Some(converted) = data(&["crosswoz_zh"]) else { return };
     let (mut native, report) = all(&Source { strict: true, ..Source::new(paths.clone()) });
     assert_eq!(report.unlabelled, 39);
@@ -153,7 +164,8 @@ fn native_documents_equal_the_converted() {
     assert_eq!(native.len(), 177);
     assert_eq!(content(&native), content(&of_file));
 
-    let Some(paths) = data(&["native/abcd_sample/abcd_sample.json", "abcd_sample/transcripts.jsonl.gz"]) else {
+    let Some(paths) = data(&["native/abcd_sample/abcd_sample.json", "abcd_sample/transcripts.jsonl.gz"])
+    else {
         return;
     };
     let test = |path: &PathBuf| Source {

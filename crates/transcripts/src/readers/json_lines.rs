@@ -174,8 +174,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
             } else if key == names.dialogue {
                 draft.dialogue = map.next_value::<Option<Scalar>>()?.map(Scalar::into_text);
             } else if key == names.turn {
-                draft.turn =
-                    map.next_value::<Option<Scalar>>()?.and_then(|n| n.whole()).map(i128::from);
+                draft.turn = map.next_value::<Option<Scalar>>()?.and_then(|n| n.whole()).map(i128::from);
             } else if key == "turns" {
                 row.turns = map.next_value()?;
             } else {

@@ -27,11 +27,7 @@ const GENERIC: [&str; 7] = [
     "closinggreeting",
 ];
 
-pub(super) fn read(
-    domain: Option<&str>,
-    input: &mut dyn BufRead,
-    sink: &mut Sink<'_>,
-) -> Result<(), Halt> {
+pub(super) fn read(domain: Option<&str>, input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
     let mut lines = Lines::new(input, sink.source.max_row_bytes);
     let mut open: Option<(Place, Draft)> = None;
     while let Some((line, bytes)) = lines.next().map_err(|e| sink.io(e))? {
@@ -62,7 +58,8 @@ pub(super) fn read(
             sink.offer(place, draft)?;
         } else if text.trim().is_empty() {
             sink.reject(place, Reason::EmptyText)?;
-        } else if let Some((_, whole)) = open.as_mut().filter(|(_, d)| d.id.as_deref() == Some(conversation)) {
+        } else if let Some((_, whole)) = open.as_mut().filter(|(_, d)| d.id.as_deref() == Some(conversation))
+        {
             // A conversation longer than the row limit ends there: it is held while it grows.
             let held: usize = whole.turns.iter().map(|t| t.text.len()).sum();
             if held + text.len() > sink.source.max_row_bytes {

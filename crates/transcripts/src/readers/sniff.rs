@@ -35,7 +35,8 @@ fn table(bytes: &[u8]) -> Option<Format> {
 /// Structure seen so far: brackets that opened before the first scalar, and keys by depth.
 fn json(bytes: &[u8]) -> Option<Format> {
     let (opening, keys) = outline(bytes);
-    let has = |depth: usize, name: &str| keys.iter().any(|(d, k)| *d == depth && k.as_slice() == name.as_bytes());
+    let has =
+        |depth: usize, name: &str| keys.iter().any(|(d, k)| *d == depth && k.as_slice() == name.as_bytes());
     if opening.starts_with(b"[{") || opening.starts_with(b"{[{") {
         let depth = if opening[0] == b'[' { 2 } else { 3 };
         if has(depth, "convo_id") {
