@@ -1,10 +1,10 @@
 //! Laws of all partition schemes, and requests that cannot be met.
 
 use proptest::prelude::*;
-use sottovoce_transcripts::Language;
 use sottovoce_transcripts::partition::{
-    Item, Partition, PartitionError, Pool, Scheme, partition, partition_like,
+    Item, Partition, PartitionError, Pool, PoolBuilder, Scheme, partition, partition_like,
 };
+use sottovoce_transcripts::{Language, Split, Transcript};
 
 fn items(n: usize, labels: u32, keys: u32) -> Vec<Item> {
     (0..n as u32)
@@ -98,12 +98,12 @@ fn held_out_items_follow_the_training_mix() {
     let (train, pool) = (items(5_000, 6, 5), pool(5));
     let scheme = Scheme::Dirichlet { clients: 20, alpha: 0.3, min_examples: 0 };
     let dealt = partition(&scheme, &train, &pool, 3).unwrap();
-    // Held out are the same items: every count must come back within one.
+    // Held out are the same items: every count must come back exactly.
     let held = partition_like(&scheme, &dealt, &train, &train, &pool, 3, 1).unwrap();
     for (ours, theirs) in dealt.shards.iter().zip(&held.shards) {
         for label in 0..6 {
             let count = |s: &[u32]| s.iter().filter(|i| train[**i as usize].label == label).count();
-            assert!(count(ours).abs_diff(count(theirs)) <= 1, "label {label}");
+            assert_eq!(count(ours), count(theirs), "label {label}");
         }
     }
     // Half as many: half the counts.
@@ -203,6 +203,33 @@ fn what_cannot_be_met_says_why() {
         partition_like(&scheme, &dealt, &train[..9], &train, &pool, 1, 1),
         Err(PartitionError::NotThisPartition { .. })
     ));
+}
+
+#[test]
+fn numbers_of_names_do_not_depend_on_the_order_of_rows() {
+    let row = |i: usize| Transcript {
+        id: i.to_string(),
+        client: Some(format!("desk-{}", i % 3)),
+        language: Language::En,
+        timestamp: None,
+        domain: (i != 4).then(|| format!("line-{}", i % 2)),
+        split: if i == 5 { Split::Test } else { Split::Train },
+        turns: Vec::new(),
+        intent: format!("intent-{}", i % 4),
+    };
+    let pool = |rows: &[usize]| {
+        let mut builder = PoolBuilder::default();
+        rows.iter().for_each(|i| builder.push(&row(*i)));
+        builder.finish()
+    };
+    let (one, other) = (pool(&[0, 1, 2, 3, 4, 5]), pool(&[5, 4, 3, 2, 1, 0]));
+    assert_eq!(
+        (&one.labels, &one.client_keys, &one.domains),
+        (&other.labels, &other.client_keys, &other.domains)
+    );
+    assert!(one.train.iter().eq(other.train.iter().rev()));
+    assert_eq!((one.train.len(), one.test[0].label, one.train[4].domain), (5, 1, None));
+    assert_eq!(one.client_keys, ["desk-0", "desk-1", "desk-2"]);
 }
 
 #[test]

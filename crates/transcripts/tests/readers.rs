@@ -132,7 +132,7 @@ fn dialogues_are_read_whole_or_by_turn() {
 
 #[test]
 fn tables_are_read_by_column_names() {
-    let csv = "\u{feff}when,what,label,who\r\n5,\"a, \"\"b\"\"\r\nc\",x,k\r\n,plain,y,\r\n1,short,z\r\nnoon,t,z,k\r\n6,,z,k\r\n";
+    let csv = "\u{feff}when,what,label,who\r\n5,\"a, \"\"b\"\"\r\nc\",x,k\r\n,plain,y,\r\n1,short,z\r\n1,too,many,z,k\r\nnoon,t,z,k\r\n6,,z,k\r\n";
     let columns =
         serde_json::from_str(r#"{"text": "what", "intent": "label", "client": "who", "timestamp": "when"}"#)
             .unwrap();
@@ -141,8 +141,13 @@ fn tables_are_read_by_column_names() {
     assert_eq!(got[0].turns[0].text, "a, \"b\"\r\nc");
     assert_eq!((got[0].timestamp, got[0].client.as_deref()), (Some(5), Some("k")));
     assert_eq!((got[1].timestamp, got[1].client.as_deref(), got[1].intent.as_str()), (None, None, "y"));
-    let want = [(5, Reason::WrongColumns), (6, Reason::BadTimestamp), (7, Reason::EmptyText)]
-        .map(|(l, r)| (Place::Line(l), r));
+    let want = [
+        (5, Reason::WrongColumns),
+        (6, Reason::WrongColumns),
+        (7, Reason::BadTimestamp),
+        (8, Reason::EmptyText),
+    ]
+    .map(|(l, r)| (Place::Line(l), r));
     assert_eq!(places(&report), want);
     let tsv = "what\tlabel\na \"quote\tx\n";
     let (got, _) = stream(&source, "dev.tsv", tsv.as_bytes()).unwrap();
@@ -188,6 +193,10 @@ fn released_documents_are_recognised_and_bad_elements_named() {
         let error = by("train/d.json", &bad).unwrap_err();
         assert!(matches!(error, ReadError::Document { format: Format::Sgd, .. }), "{error}");
         assert!(!format!("{error:?}").contains("secret"));
+    }
+    for deep in ["[{\"dialogue_id\": ", "{\"1\": {\"messages\": "] {
+        let error = by("val.json", &format!("{deep}{}", "[".repeat(100_000))).unwrap_err();
+        assert!(matches!(error, ReadError::Document { .. }), "nested too deep: {error}");
     }
     assert!(matches!(by("train.bin", "plain words"), Err(ReadError::UnknownFormat { .. })));
     assert_eq!(by("train.jsonl", "").unwrap().0.len(), 0);
