@@ -1,6 +1,10 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
 pub mod deident;
+pub mod inspect;
+pub mod partition;
+pub mod readers;
+pub mod retention;
 pub mod synthetic;
 pub mod transcript;
 
