@@ -3,9 +3,11 @@
 pub mod baselines;
 pub mod evaluation;
 pub mod gate;
+pub mod intake;
 pub mod nodes;
 pub mod shard;
 
 pub use gate::Gate;
+pub use intake::{Featurised, Intake, SyntheticShards};
 pub use nodes::Nodes;
 pub use shard::{Shards, StoredShards};
