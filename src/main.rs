@@ -1,1 +1,7 @@
-fn main() {}
+//! The command `sottovoce`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

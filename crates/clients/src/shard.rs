@@ -5,7 +5,7 @@ use sottovoce_models::{Examples, LocalExamples};
 use std::borrow::Cow;
 
 /// Every client's examples, by number. A pure function: asking twice gives the same.
-pub trait Shards: Sync {
+pub trait Shards: Send + Sync {
     /// Number of clients.
     fn clients(&self) -> u64;
 

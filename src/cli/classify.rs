@@ -1,0 +1,49 @@
+//! `sottovoce classify`.
+
+use super::exit::Failure;
+use clap::Args;
+use serde::Serialize;
+use sottovoce::saved::SavedModel;
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Classify lines of text with the model of a finished run.
+///
+/// Reads standard input, one text a line, and answers intent and confidence, one line each.
+#[derive(Debug, Args)]
+pub(crate) struct Classify {
+    /// Folder of a finished run (what --out named).
+    run_dir: PathBuf,
+    /// Answer as JSON Lines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    intent: &'a str,
+    confidence: f32,
+}
+
+/// Answers line by line, so that it can stand in a pipe.
+pub(crate) fn classify(args: &Classify) -> Result<ExitCode, Failure> {
+    let model = SavedModel::read(&args.run_dir.join("model.safetensors"))?;
+    let mut classifier = model.classifier()?;
+    let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (intent, confidence) = classifier.classify(String::from_utf8_lossy(&line).trim_end());
+        if args.json {
+            serde_json::to_writer(&mut out, &Answer { intent, confidence })?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{intent}\t{confidence:.4}")?;
+        }
+        out.flush()?;
+    }
+}

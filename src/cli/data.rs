@@ -1,0 +1,146 @@
+//! `sottovoce data`: look at data, or make some.
+
+use super::ConfigArgs;
+use super::exit::Failure;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use sottovoce::config::Config;
+use sottovoce::experiment::inspect;
+use sottovoce::report::{percent, table, thousands};
+use sottovoce::transcripts::inspect::{Duplicates, Inspection};
+use sottovoce::transcripts::{Language, Split, Synthetic, SyntheticConfig, Transcript, Turn};
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+/// Look at data, or make some.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Data {
+    /// Write synthetic transcripts as JSON Lines.
+    Synth(Synth),
+    /// Show what a configuration's data and partition come to: clients, sizes, label skew, languages, duplicates.
+    Inspect(Inspect),
+}
+
+/// Write synthetic transcripts as JSON Lines: those of the configuration's population, then its test split.
+#[derive(Debug, Args)]
+pub(crate) struct Synth {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Write this many clients, from the first on; the whole population without it.
+    #[arg(long, value_name = "N")]
+    clients: Option<u64>,
+    /// Leave the test split out.
+    #[arg(long)]
+    no_test: bool,
+}
+
+/// Show what a configuration's data and partition come to.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print everything as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn data(command: &Data) -> Result<ExitCode, Failure> {
+    match command {
+        Data::Synth(args) => synth(args),
+        Data::Inspect(args) => inspect_data(args),
+    }
+}
+
+/// A transcript as the readers take it.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    client: &'a Option<String>,
+    lang: Language,
+    timestamp: Option<i64>,
+    domain: &'a Option<String>,
+    split: Split,
+    intent: &'a str,
+    turns: &'a [Turn],
+}
+
+fn synth(args: &Synth) -> Result<ExitCode, Failure> {
+    let config: Config = args.config.load()?;
+    let corpus: SyntheticConfig = config.data.synthetic.unwrap_or_default();
+    let clients = args.clients.unwrap_or(corpus.clients).min(corpus.clients);
+    let corpus = Synthetic::new(corpus).map_err(sottovoce::experiment::ExperimentError::Synthetic)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut write = |t: &Transcript| -> Result<(), Failure> {
+        let Transcript { id, client, language, timestamp, domain, split, turns, intent } = t;
+        let (lang, timestamp, split) = (*language, *timestamp, *split);
+        serde_json::to_writer(&mut out, &Line { id, client, lang, timestamp, domain, split, intent, turns })?;
+        Ok(out.write_all(b"\n")?)
+    };
+    for client in 0..clients {
+        corpus.transcripts(config.seed, client).iter().try_for_each(&mut write)?;
+    }
+    if !args.no_test {
+        corpus.test(config.seed, config.data.test_examples).iter().try_for_each(&mut write)?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inspect_data(args: &Inspect) -> Result<ExitCode, Failure> {
+    let config = args.config.load()?;
+    let found = inspect::inspect(&config)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &found)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", describe(&config.name, &found))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(name: &str, i: &Inspection) -> String {
+    let spread = |s: &sottovoce::transcripts::inspect::Spread| {
+        let (least, most) = (thousands(s.min), thousands(s.max));
+        format!("{least} to {most}, mean {:.1}, median {:.1}, Gini {:.2}", s.mean, s.median, s.gini)
+    };
+    let counts = |all: Vec<(String, u64)>| {
+        let shown: Vec<String> = all.iter().take(12).map(|(k, n)| format!("{k} {}", thousands(*n))).collect();
+        let rest = all.len().saturating_sub(12);
+        shown.join(", ") + &if rest > 0 { format!(", and {rest} more") } else { String::new() }
+    };
+    let lower = |s: String| s.to_lowercase();
+    let duplicates = |d: &Duplicates| {
+        format!(
+            "{} distinct; {} repeats in train; {} test transcripts occur in train",
+            thousands(d.distinct),
+            thousands(d.repeated_in_train),
+            thousands(d.test_seen_in_train)
+        )
+    };
+    let mut labels: Vec<(String, u64)> = i.labels.clone().into_iter().collect();
+    labels.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), name.clone()));
+    let row = |key: &str, value: String| vec![format!("{key:<22}{value}")];
+    let rows = vec![
+        row("transcripts", thousands(i.transcripts)),
+        row("splits", counts(i.splits.iter().map(|(k, n)| (lower(format!("{k:?}")), *n)).collect())),
+        row(
+            "clients",
+            format!("{}, {} without training data", thousands(i.clients), thousands(i.empty_clients)),
+        ),
+        row("examples a client", spread(&i.examples)),
+        row("intents a client", spread(&i.labels_per_client)),
+        row("label skew", format!("{} mean total variation from all clients' mix", percent(i.label_skew))),
+        row("languages", counts(i.languages.iter().map(|(k, n)| (lower(format!("{k:?}")), *n)).collect())),
+        row("domains", counts(i.domains.iter().map(|(k, n)| (k.clone(), *n)).collect())),
+        row("intents", format!("{}: {}", labels.len(), counts(labels))),
+        row("texts, exact", duplicates(&i.exact)),
+        row("texts, folded", duplicates(&i.folded)),
+        row("repeated ids", thousands(i.repeated_ids)),
+        row(
+            "dialogues split",
+            format!("{} over clients, {} over splits", i.dialogues_across_clients, i.dialogues_across_splits),
+        ),
+    ];
+    table(&[name], &rows) + "\n"
+}

@@ -1,0 +1,81 @@
+//! How the command ends: 0 done, 1 failed, 2 a configuration that cannot be, 130 interrupted, 141 closed pipe.
+
+use sottovoce::config::ConfigError;
+use sottovoce::experiment::ExperimentError;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Why the command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Config(ConfigError),
+    Experiment(ExperimentError),
+    Io(io::Error),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        Self::Config(e)
+    }
+}
+impl From<ExperimentError> for Failure {
+    fn from(e: ExperimentError) -> Self {
+        Self::Experiment(e)
+    }
+}
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Self {
+        Self::Io(e)
+    }
+}
+impl From<serde_json::Error> for Failure {
+    fn from(e: serde_json::Error) -> Self {
+        Self::Io(e.into())
+    }
+}
+
+/// The shell's code for a program that wrote to a closed pipe.
+const CLOSED_PIPE: u8 = 141;
+
+impl Failure {
+    /// Says what happened on standard error, unless nobody is listening, and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        let (code, text) = match self {
+            Self::Config(e) => (2, format!("{:?}", miette::Report::new(e))),
+            Self::Experiment(e) => (if from_configuration(&e) { 2 } else { 1 }, chain(&e)),
+            Self::Io(e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::from(CLOSED_PIPE),
+            Self::Io(e) => (1, chain(&e)),
+        };
+        // With standard error closed as well there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "{}", text.trim_end());
+        ExitCode::from(code)
+    }
+}
+
+fn from_configuration(e: &ExperimentError) -> bool {
+    use ExperimentError as E;
+    matches!(
+        e,
+        E::Partition(_)
+            | E::Synthetic(_)
+            | E::NoTrainingData
+            | E::NoValidation
+            | E::WeightCap { .. }
+            | E::CohortTooLarge { .. }
+            | E::Model(_)
+            | E::RunDirectory { .. }
+    )
+}
+
+fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = format!("error: {e}");
+    let mut source = e.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

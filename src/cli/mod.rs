@@ -1,0 +1,76 @@
+//! The command line: one file a subcommand.
+
+mod classify;
+mod data;
+mod exit;
+mod experiment;
+mod output;
+mod redact;
+mod run;
+
+use clap::{Args, Parser, Subcommand};
+use exit::Failure;
+use sottovoce::config::{self, Config, ConfigError};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Federated learning of intent classifiers on customer-service transcripts, simulated bit for bit.
+///
+/// Without a command it runs the embedded quickstart: a synthetic support centre in Chinese and English, learned
+/// from by 100 clients whose transcripts stay where they are.
+#[derive(Debug, Parser)]
+#[command(name = "sottovoce", version, propagate_version = true, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::Run,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an experiment: federated rounds, evaluation, baselines.
+    Run(run::Run),
+    /// Classify lines of text with the model of a finished run.
+    Classify(classify::Classify),
+    /// Mask personal data in text.
+    Redact(redact::Redact),
+    /// Look at data, or make some.
+    #[command(subcommand)]
+    Data(data::Data),
+}
+
+/// A configuration and overrides.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// Configuration file (TOML); the embedded quickstart without one.
+    config: Option<PathBuf>,
+    /// Override a value of the configuration, e.g. --set rounds.count=20 --set data.path=FOLDER.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+/// The embedded configuration.
+const QUICKSTART: &str = include_str!("../../examples/quickstart.toml");
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        match &self.config {
+            Some(path) => config::load(path, &self.overrides),
+            None => config::parse("quickstart.toml", QUICKSTART, &self.overrides),
+        }
+    }
+}
+
+/// Parses the command line and does what it says.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => run::run(&cli.run),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Classify(args)) => classify::classify(&args),
+        Some(Command::Redact(args)) => redact::redact(&args),
+        Some(Command::Data(args)) => data::data(&args),
+    };
+    done.unwrap_or_else(Failure::report)
+}

@@ -1,0 +1,255 @@
+//! What a configuration must hold to, beyond the types of its values.
+
+use super::{AlgorithmConfig, Config, ModelConfig};
+use sottovoce_models::{LocalTraining, Optimiser};
+use sottovoce_simulation::Cohort;
+
+/// A value that cannot be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{key} = {value}: {expected}")]
+pub struct Invalid {
+    /// The key, with dots.
+    pub key: String,
+    /// The value as configured.
+    pub value: String,
+    /// What is allowed, and why.
+    pub expected: String,
+}
+
+fn invalid(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Invalid {
+    Invalid { key: key.into(), value: value.to_string(), expected: expected.into() }
+}
+
+fn within<T: PartialOrd + ToString + std::fmt::Display>(
+    key: &str,
+    value: T,
+    low: T,
+    high: T,
+) -> Result<(), Invalid> {
+    // Written so that NaN is outside.
+    if value >= low && value <= high {
+        Ok(())
+    } else {
+        Err(invalid(key, value, format!("expected {low} to {high}")))
+    }
+}
+
+fn positive(key: &str, value: f64) -> Result<(), Invalid> {
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(invalid(key, value, "expected a positive finite number"))
+    }
+}
+
+fn not_negative(key: &str, value: f64) -> Result<(), Invalid> {
+    if value >= 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(invalid(key, value, "expected a finite number of at least 0"))
+    }
+}
+
+fn share(key: &str, value: f64) -> Result<(), Invalid> {
+    if (0.0..1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(invalid(key, value, "expected 0 up to, not including, 1"))
+    }
+}
+
+impl Config {
+    /// Refuses what cannot be, before any work starts.
+    pub fn check(&self) -> Result<(), Invalid> {
+        if self.name.trim().is_empty() {
+            return Err(invalid("name", "\"\"", "expected a name"));
+        }
+        // TOML integers are signed.
+        within("seed", self.seed, 0, i64::MAX as u64)?;
+        self.check_data()?;
+        self.check_features_and_model()?;
+        training("local", &self.local)?;
+        let server_lr = match self.algorithm {
+            AlgorithmConfig::Fedavg { server_lr } => server_lr,
+            AlgorithmConfig::Fedprox { mu, server_lr } => {
+                not_negative("algorithm.mu", mu.into())?;
+                server_lr
+            }
+        };
+        positive("algorithm.server_lr", server_lr.into())?;
+        for (i, transform) in self.transforms.iter().enumerate() {
+            transform.build().map_err(|e| {
+                invalid(format!("transforms.{i}.max"), e.max, "expected a positive finite number")
+            })?;
+        }
+        self.check_rounds()?;
+        if let Some(baselines) = &self.baselines {
+            training("baselines.training", &baselines.training)?;
+            within("baselines.max_examples", baselines.max_examples, 1, u32::MAX.into())?;
+        }
+        if let Some(retention) = &self.retention {
+            within("retention.retention_days", retention.retention_days, 1, 36_500)?;
+            date(&retention.date)?;
+        }
+        Ok(())
+    }
+
+    fn check_data(&self) -> Result<(), Invalid> {
+        let data = &self.data;
+        match (&data.path, &data.synthetic) {
+            (None, None) => {
+                return Err(invalid(
+                    "data",
+                    "{}",
+                    "names neither files nor a synthetic corpus; pass --set data.path=FOLDER or add [data.synthetic]",
+                ));
+            }
+            (Some(path), Some(_)) => {
+                let value = path.display();
+                return Err(invalid(
+                    "data.path",
+                    value,
+                    "cannot stand beside [data.synthetic]: remove one of them",
+                ));
+            }
+            (None, Some(synthetic)) => {
+                synthetic.check().map_err(|e| invalid("data.synthetic", "{…}", e.to_string()))?;
+                within("data.test_examples", data.test_examples, 1, 10_000_000)?;
+            }
+            (Some(_), None) => {}
+        }
+        for path in data.path.iter().chain(&data.also) {
+            if !path.exists() {
+                let key = if Some(path) == data.path.as_ref() { "data.path" } else { "data.also" };
+                return Err(invalid(key, path.display(), "there is no such file or folder"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_features_and_model(&self) -> Result<(), Invalid> {
+        let f = &self.features;
+        within("features.buckets", f.buckets, 2, 1 << 26)?;
+        within("features.word_ngrams", f.word_ngrams, 0, 8)?;
+        within("features.han_ngrams", f.han_ngrams, 0, 8)?;
+        let [shortest, longest] = f.char_ngrams;
+        let none = shortest == 0 && longest == 0;
+        if !none && !(1 <= shortest && shortest <= longest && longest <= 12) {
+            let value = format!("[{shortest}, {longest}]");
+            return Err(invalid(
+                "features.char_ngrams",
+                value,
+                "expected [shortest, longest] within 1 to 12, or [0, 0]",
+            ));
+        }
+        if none && f.word_ngrams == 0 && f.han_ngrams == 0 {
+            return Err(invalid("features.word_ngrams", 0, "no kind of n-gram is left to learn from"));
+        }
+        if let ModelConfig::EmbeddingBag { dim, table_init } = self.model {
+            within("model.dim", dim, 1, 4096)?;
+            if let Some(bound) = table_init {
+                positive("model.table_init", bound.into())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_rounds(&self) -> Result<(), Invalid> {
+        let r = &self.rounds;
+        within("rounds.count", r.count, 1, 10_000_000)?;
+        match r.cohort {
+            Cohort::Uniform { size } => within("rounds.cohort.size", size, 1, u32::MAX.into())?,
+            Cohort::Poisson { rate } if !(rate > 0.0 && rate <= 1.0) => {
+                return Err(invalid("rounds.cohort.rate", rate, "expected a probability above 0, at most 1"));
+            }
+            Cohort::Poisson { .. } | Cohort::All => {}
+        }
+        if let Some(stopping) = r.early_stopping {
+            within("rounds.early_stopping.patience", stopping.patience, 1, 1_000_000)?;
+            share("rounds.early_stopping.min_gain", stopping.min_gain)?;
+            if r.evaluate_every == 0 {
+                return Err(invalid(
+                    "rounds.evaluate_every",
+                    0,
+                    "early stopping needs evaluations: expected at least 1",
+                ));
+            }
+            if self.data.train_on_validation {
+                let expected = "early stopping looks at the validation split, so it cannot be trained on";
+                return Err(invalid("data.train_on_validation", true, expected));
+            }
+        }
+        if let Some(cap) = r.weight_cap {
+            within("rounds.weight_cap", cap, 1, sottovoce_aggregator::MAX_WEIGHT_CAP)?;
+        }
+        Ok(())
+    }
+}
+
+fn training(key: &str, training: &LocalTraining) -> Result<(), Invalid> {
+    let at = |name: &str| format!("{key}.{name}");
+    within(&at("epochs"), training.epochs, 1, 1000)?;
+    within(&at("batch"), training.batch, 1, 65_536)?;
+    let lr = match training.optimiser {
+        Optimiser::Sgd { lr } => lr,
+        Optimiser::Momentum { lr, momentum } => {
+            share(&at("optimiser.momentum"), momentum.into())?;
+            lr
+        }
+        Optimiser::Adagrad { lr, epsilon } => {
+            positive(&at("optimiser.epsilon"), epsilon.into())?;
+            lr
+        }
+        Optimiser::Adam { lr, beta1, beta2, epsilon } => {
+            share(&at("optimiser.beta1"), beta1.into())?;
+            share(&at("optimiser.beta2"), beta2.into())?;
+            positive(&at("optimiser.epsilon"), epsilon.into())?;
+            lr
+        }
+    };
+    positive(&at("optimiser.lr"), lr.into())
+}
+
+/// Seconds since 1970-01-01 UTC of midnight of a `YYYY-MM-DD`.
+pub(crate) fn date(text: &str) -> Result<i64, Invalid> {
+    let bad = || invalid("retention.date", format!("{text:?}"), "expected a day as YYYY-MM-DD, from 1970 on");
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts[..] else { return Err(bad()) };
+    if (year.len(), month.len(), day.len()) != (4, 2, 2) {
+        return Err(bad());
+    }
+    let number = |s: &str| s.parse::<u16>().ok().map(i64::from);
+    let (Some(y), Some(m), Some(d)) = (number(year), number(month), number(day)) else { return Err(bad()) };
+    let leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+    let lengths = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    if y < 1970 || !(1..=12).contains(&m) || d < 1 || d > lengths[m as usize - 1] {
+        return Err(bad());
+    }
+    let leaps = |year: i64| year / 4 - year / 100 + year / 400;
+    let before: i64 = lengths[..m as usize - 1].iter().sum();
+    let days = 365 * (y - 1970) + leaps(y - 1) - leaps(1969) + before + d - 1;
+    Ok(days * 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Independent generator: `date -u -d 2026-11-22 +%s` and the like.
+    #[test]
+    fn dates_are_seconds_since_1970() {
+        for (text, seconds) in [
+            ("1970-01-01", 0),
+            ("2000-02-29", 951_782_400),
+            ("2024-12-31", 1_735_603_200),
+            ("2026-11-22", 1_795_305_600),
+        ] {
+            assert_eq!(date(text), Ok(seconds), "{text}");
+        }
+        for text in
+            ["", "2026", "2026-13-01", "2026-02-29", "2026-2-2", "1969-12-31", "2026-11-31", "x026-01-01"]
+        {
+            assert!(date(text).is_err(), "{text}");
+        }
+    }
+}

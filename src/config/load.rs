@@ -1,0 +1,295 @@
+//! Reading a configuration: file, overrides, and errors that show the place.
+
+use super::Config;
+use super::check::Invalid;
+use miette::{NamedSource, SourceSpan};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Why there is no configuration to run.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a value of the wrong type, or one that cannot be.
+    #[error("{message}")]
+    InFile {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+        /// The file's text.
+        #[source_code]
+        text: NamedSource<String>,
+        /// The place.
+        #[label("here")]
+        at: SourceSpan,
+    },
+    /// An override that does not fit.
+    #[error("--set {given}: {message}")]
+    Override {
+        /// As given.
+        given: String,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+    },
+}
+
+/// Reads a configuration file and applies overrides of the form `key.key=value`.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+    parse(&path.display().to_string(), &text, overrides)
+}
+
+/// Reads a configuration from `text`, called `name` in errors, applies overrides, and checks the result.
+pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, ConfigError> {
+    let in_file = |message: String, span: std::ops::Range<usize>| {
+        let help = suggestion(&message);
+        let text = NamedSource::new(name, text.to_owned());
+        ConfigError::InFile { message: first_line(&message), help, text, at: span.into() }
+    };
+    let table: Table =
+        toml::from_str(text).map_err(|e| in_file(e.message().to_owned(), e.span().unwrap_or(0..0)))?;
+    let config = if overrides.is_empty() {
+        toml::from_str(text).map_err(|e| in_file(e.message().to_owned(), e.span().unwrap_or(0..0)))?
+    } else {
+        overridden(table, overrides, in_file, text)?
+    };
+    config.check().map_err(|invalid| locate(invalid, text, overrides, in_file))?;
+    Ok(config)
+}
+
+/// Applies overrides one after another; the one that breaks the configuration is named.
+fn overridden(
+    mut table: Table,
+    overrides: &[String],
+    in_file: impl Fn(String, std::ops::Range<usize>) -> ConfigError,
+    text: &str,
+) -> Result<Config, ConfigError> {
+    for given in overrides {
+        let bad = |message: String| ConfigError::Override {
+            given: given.clone(),
+            help: suggestion(&message),
+            message,
+        };
+        let (key, value) = given
+            .split_once('=')
+            .ok_or_else(|| bad("expected KEY=VALUE, as in rounds.count=20".to_owned()))?;
+        let keys: Vec<&str> = key.trim().split('.').collect();
+        set(&mut table, &keys, value_of(value.trim())).map_err(bad)?;
+    }
+    let result: Result<Config, _> = serde_path_to_error::deserialize(table);
+    result.map_err(|e| {
+        let path = e.path().to_string();
+        let message = e.into_inner().message().to_owned();
+        let blame = overrides.iter().find(|o| o.split('=').next().is_some_and(|k| touches(k.trim(), &path)));
+        match blame {
+            Some(given) => {
+                let message = first_line(&message);
+                ConfigError::Override { given: given.clone(), help: suggestion(&message), message }
+            }
+            None => match toml::from_str::<Config>(text) {
+                Err(e) => in_file(e.message().to_owned(), e.span().unwrap_or(0..0)),
+                Ok(_) => in_file(message, place(text, &path)),
+            },
+        }
+    })
+}
+
+/// Whether an override of `key` can be why the value at `path` does not fit.
+fn touches(key: &str, path: &str) -> bool {
+    key == path || key.starts_with(&format!("{path}.")) || path.starts_with(&format!("{key}."))
+}
+
+fn set(table: &mut Table, keys: &[&str], value: Value) -> Result<(), String> {
+    let (last, path) = keys.split_last().ok_or("a key is missing")?;
+    let mut at = table;
+    for key in path {
+        let next = at.entry(*key).or_insert_with(|| Value::Table(Table::new()));
+        at = next.as_table_mut().ok_or_else(|| format!("{key} is a value, not a table"))?;
+    }
+    // Tables merge, so that {kind = "adam", lr = 0.1} replaces the whole and a plain key just itself.
+    at.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+/// A TOML value if it reads as one, text otherwise.
+fn value_of(text: &str) -> Value {
+    match toml::from_str::<Table>(&format!("v = {text}")) {
+        Ok(mut table) => table.remove("v").unwrap_or_else(|| Value::String(text.to_owned())),
+        Err(_) => Value::String(text.to_owned()),
+    }
+}
+
+fn locate(
+    invalid: Invalid,
+    text: &str,
+    overrides: &[String],
+    in_file: impl Fn(String, std::ops::Range<usize>) -> ConfigError,
+) -> ConfigError {
+    let blame =
+        overrides.iter().rev().find(|o| o.split('=').next().is_some_and(|k| touches(k.trim(), &invalid.key)));
+    match blame {
+        Some(given) => {
+            ConfigError::Override { given: given.clone(), message: invalid.to_string(), help: None }
+        }
+        None => in_file(invalid.to_string(), place(text, &invalid.key)),
+    }
+}
+
+/// Where the value of a dotted key stands in the file, or the nearest table above it.
+fn place(text: &str, key: &str) -> std::ops::Range<usize> {
+    let Ok(document) = toml::de::DeTable::parse(text) else { return 0..0 };
+    let mut span = 0..0;
+    let mut at = toml::de::DeValue::Table(document.into_inner());
+    for part in key.split('.') {
+        let next = match at {
+            toml::de::DeValue::Table(table) => {
+                table.into_iter().find(|(k, _)| k.get_ref() == part).map(|(_, v)| v)
+            }
+            toml::de::DeValue::Array(items) => {
+                part.parse().ok().and_then(|i: usize| items.into_iter().nth(i))
+            }
+            _ => None,
+        };
+        let Some(next) = next else { break };
+        span = next.span();
+        at = next.into_inner();
+    }
+    span
+}
+
+fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+/// For an unknown name, the known one that looks most like it.
+fn suggestion(message: &str) -> Option<String> {
+    let (unknown, known) = message.split_once(", expected ")?;
+    if !unknown.starts_with("unknown ") {
+        return None;
+    }
+    let unknown = unknown.split('`').nth(1)?;
+    let names = known.split('`').skip(1).step_by(2);
+    let near = names.map(|name| (strsim::damerau_levenshtein(unknown, name), name)).min()?;
+    (near.0 <= 2.max(unknown.len() / 3)).then(|| format!("did you mean `{}`?", near.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+name = "t"
+seed = 1
+[data.synthetic]
+clients = 5
+[model]
+kind = "softmax_regression"
+[local]
+epochs = 1
+batch = 8
+optimiser = { kind = "sgd", lr = 0.5 }
+[rounds]
+count = 2
+cohort = { kind = "all" }
+"#;
+
+    fn fails(text: &str, overrides: &[&str]) -> (String, Option<String>, Option<String>) {
+        let overrides: Vec<String> = overrides.iter().map(|o| (*o).to_owned()).collect();
+        match parse("t.toml", text, &overrides).unwrap_err() {
+            ConfigError::InFile { message, help, at, .. } => {
+                let place = text[at.offset()..at.offset() + at.len()].to_owned();
+                (message, help, Some(place))
+            }
+            ConfigError::Override { given, message, help } => (format!("{given}: {message}"), help, None),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_good_configuration_survives_being_written_out() {
+        let config = parse("t.toml", GOOD, &[]).unwrap();
+        let again = parse("t.toml", &config.to_toml(), &[]).unwrap();
+        assert_eq!(config, again);
+        assert_eq!(config.digest(), again.digest());
+    }
+
+    #[test]
+    fn unknown_keys_get_a_suggestion_and_their_place() {
+        let (message, help, place) = fails(&GOOD.replace("epochs", "epoch"), &[]);
+        assert!(message.contains("unknown field `epoch`"), "{message}");
+        assert_eq!(help.as_deref(), Some("did you mean `epochs`?"));
+        assert_eq!(place.as_deref(), Some("epoch"));
+        let (message, help, _) = fails(GOOD, &["rounds.cout=3"]);
+        assert!(message.starts_with("rounds.cout=3: unknown field `cout`"), "{message}");
+        assert_eq!(help.as_deref(), Some("did you mean `count`?"));
+    }
+
+    #[test]
+    fn wrong_types_and_values_out_of_range_show_their_place() {
+        let (message, _, place) = fails(&GOOD.replace("count = 2", "count = \"two\""), &[]);
+        assert!(message.contains("invalid type"), "{message}");
+        assert_eq!(place.as_deref(), Some("\"two\""));
+        let (message, _, place) = fails(&GOOD.replace("count = 2", "count = 0"), &[]);
+        assert_eq!(message, "rounds.count = 0: expected 1 to 10000000");
+        assert_eq!(place.as_deref(), Some("0"));
+        let (message, ..) = fails(&GOOD.replace("lr = 0.5", "lr = nan"), &[]);
+        assert!(message.starts_with("local.optimiser.lr = NaN"), "{message}");
+        let (message, _, place) = fails(GOOD, &["local.batch=0"]);
+        assert_eq!(message, "local.batch=0: local.batch = 0: expected 1 to 65536");
+        assert_eq!(place, None);
+        for (bad, key) in [
+            ("rounds.cohort={kind=\"poisson\",rate=1.7}", "rounds.cohort.rate"),
+            ("data.path=/no/such/folder", "data.path"),
+            ("algorithm={kind=\"fedprox\",mu=-1}", "algorithm.mu"),
+            ("features.char_ngrams=[5,3]", "features.char_ngrams"),
+            ("data.synthetic.alpha=0", "data.synthetic"),
+            ("rounds.count=-1", "-1"),
+            ("seed=fast", "invalid type"),
+            ("noequals", "KEY=VALUE"),
+        ] {
+            let (message, ..) = fails(GOOD, &[bad]);
+            assert!(message.contains(key), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn overrides_replace_add_and_read_as_toml_or_text() {
+        let set = [
+            "rounds.count=7",
+            "name=other name",
+            "algorithm={kind=\"fedprox\",mu=0.5}",
+            "local.shuffle=false",
+        ];
+        let config = parse("t.toml", GOOD, &set.map(str::to_owned)).unwrap();
+        assert_eq!(
+            (config.rounds.count, config.name.as_str(), config.local.shuffle),
+            (7, "other name", false)
+        );
+    }
+
+    #[test]
+    fn hostile_text_is_an_error() {
+        for text in [
+            "",
+            "[",
+            "\u{0}",
+            &"[".repeat(100_000),
+            &format!("a = {}1{}", "[".repeat(50_000), "]".repeat(50_000)),
+        ] {
+            assert!(parse("t.toml", text, &[]).is_err());
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What an experiment is made of, as written in a TOML file.
+//!
+//! A [`Config`] is as the file says it; [`Config::check`] refuses what cannot be, before any work starts, and names
+//! the key, its value and what is allowed.
+
+mod check;
+mod load;
+
+pub use check::Invalid;
+pub(crate) use check::date;
+pub use load::{ConfigError, load, parse};
+
+use serde::{Deserialize, Serialize};
+use sottovoce_core::Digest;
+use sottovoce_models::{FeatureConfig, LocalTraining};
+use sottovoce_privacy::TransformConfig;
+use sottovoce_simulation::Cohort;
+use sottovoce_transcripts::deident::Tier;
+use sottovoce_transcripts::partition::Scheme;
+use sottovoce_transcripts::readers::{Columns, Format, Unit};
+use sottovoce_transcripts::retention::Undated;
+use sottovoce_transcripts::{Language, SyntheticConfig};
+use std::path::PathBuf;
+
+/// An experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What the run is called in tables.
+    pub name: String,
+    /// All randomness comes from it; there is no default.
+    pub seed: u64,
+    /// Where transcripts come from.
+    pub data: DataConfig,
+    /// How the training transcripts are dealt out. Without it: by their natural client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Scheme>,
+    /// Masking of personal data before anything is learned from it.
+    #[serde(default)]
+    pub deidentify: DeidentifyConfig,
+    /// Time limit of transcripts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionConfig>,
+    /// Text to features.
+    #[serde(default)]
+    pub features: FeatureConfig,
+    /// The classifier.
+    pub model: ModelConfig,
+    /// A client's training in a round.
+    pub local: LocalTraining,
+    /// The federated algorithm.
+    #[serde(default)]
+    pub algorithm: AlgorithmConfig,
+    /// What is done to updates before they leave, first to last.
+    #[serde(default)]
+    pub transforms: Vec<TransformConfig>,
+    /// How many rounds, and with whom.
+    pub rounds: RoundsConfig,
+    /// What is measured.
+    #[serde(default)]
+    pub evaluation: EvaluationConfig,
+    /// Training without federation on the same data, for comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<BaselinesConfig>,
+}
+
+/// Where transcripts come from: files, or the synthetic corpus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// A folder with train, validation and test files, or one file. Relative paths start at the working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// The files' format; found from their content where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Column names of tables, keys of JSON Lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Columns>,
+    /// Language of rows that do not say theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
+    /// What is one transcript: each labelled utterance, or each dialogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+    /// More folders or files, read after `path`: several data sets become one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<PathBuf>,
+    /// Treats domains as the natural clients (companies, product lines), whatever client key the rows have.
+    #[serde(default)]
+    pub clients_are_domains: bool,
+    /// Transcripts of these intents are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_intents: Vec<String>,
+    /// Trains on the validation split as well, where early stopping does not need it.
+    #[serde(default)]
+    pub train_on_validation: bool,
+    /// Makes the first row that cannot be used an error.
+    #[serde(default)]
+    pub strict: bool,
+    /// The synthetic corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<SyntheticConfig>,
+    /// Held-out transcripts of the synthetic corpus.
+    #[serde(default = "test_examples")]
+    pub test_examples: u64,
+}
+
+fn test_examples() -> u64 {
+    2000
+}
+
+/// Masking of personal data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeidentifyConfig {
+    /// Whether text is masked at all.
+    pub enabled: bool,
+    /// Which tiers of rules mask.
+    pub tiers: Vec<Tier>,
+}
+
+impl Default for DeidentifyConfig {
+    fn default() -> Self {
+        Self { enabled: true, tiers: vec![Tier::Hard, Tier::Context, Tier::Soft, Tier::Stretch] }
+    }
+}
+
+/// Time limit of transcripts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Longest age in days.
+    pub retention_days: u32,
+    /// The run's date, `YYYY-MM-DD`, midnight UTC.
+    pub date: String,
+    /// What happens to transcripts without a time.
+    #[serde(default)]
+    pub undated: Undated,
+}
+
+/// The classifier.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelConfig {
+    /// Sparse softmax regression.
+    SoftmaxRegression {},
+    /// A table of vectors, their sum or mean, a linear layer.
+    EmbeddingBag {
+        /// Numbers in a vector, 1 to 4,096.
+        dim: u32,
+        /// Bound of the table's uniform start, positive; 1 / dim where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table_init: Option<f32>,
+    },
+}
+
+/// The federated algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum AlgorithmConfig {
+    /// Federated averaging.
+    Fedavg {
+        /// Factor on the mean delta.
+        #[serde(default = "one")]
+        server_lr: f32,
+    },
+    /// Federated averaging with a pull towards the broadcast parameters.
+    Fedprox {
+        /// Strength of the pull.
+        mu: f32,
+        /// Factor on the mean delta.
+        #[serde(default = "one")]
+        server_lr: f32,
+    },
+}
+
+impl Default for AlgorithmConfig {
+    fn default() -> Self {
+        Self::Fedavg { server_lr: 1.0 }
+    }
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// How many rounds, and with whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoundsConfig {
+    /// Number of rounds.
+    pub count: u64,
+    /// Who takes part in a round.
+    pub cohort: Cohort,
+    /// Evaluates after every so many rounds and after the last; 0 for the last only.
+    #[serde(default = "every_round")]
+    pub evaluate_every: u64,
+    /// Stops when evaluation no longer gains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// Writes a checkpoint after every so many rounds; 0 for none but at the end of an interrupted run.
+    #[serde(default)]
+    pub checkpoint_every: u64,
+    /// Most examples that a client may claim; the largest shard where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_cap: Option<u64>,
+}
+
+fn every_round() -> u64 {
+    1
+}
+
+/// Stops when accuracy on the validation split no longer gains.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStopping {
+    /// Evaluations without a gain before the run stops.
+    pub patience: u64,
+    /// Least gain in accuracy that counts.
+    #[serde(default)]
+    pub min_gain: f64,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationConfig {
+    /// The intent that means "none of the others"; its recall is reported, and accuracy without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_scope: Option<String>,
+    /// Most clients that are asked to evaluate the final model on their own held-out examples; 0 for none.
+    pub clients: u64,
+}
+
+impl Default for EvaluationConfig {
+    fn default() -> Self {
+        Self { out_of_scope: None, clients: 1000 }
+    }
+}
+
+/// Training without federation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaselinesConfig {
+    /// Everything in one place.
+    #[serde(default = "yes")]
+    pub centralised: bool,
+    /// Every client alone, for at most this many clients; 0 for none.
+    #[serde(default = "a_hundred")]
+    pub local_only_clients: u64,
+    /// Most training examples of the centralised baseline on a synthetic population, taken client by client.
+    #[serde(default = "a_million")]
+    pub max_examples: u64,
+    /// How they train.
+    pub training: LocalTraining,
+}
+
+fn yes() -> bool {
+    true
+}
+fn a_hundred() -> u64 {
+    100
+}
+fn a_million() -> u64 {
+    1_000_000
+}
+
+impl Config {
+    /// The effective configuration as TOML: every default written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("numbers, strings and tables can be written as TOML")
+    }
+
+    /// Digest of the effective configuration. Paths do not count: what lies there has digests of its own.
+    pub fn digest(&self) -> Digest {
+        let mut anywhere = self.clone();
+        for path in anywhere.data.path.iter_mut().chain(&mut anywhere.data.also) {
+            *path = PathBuf::from("files");
+        }
+        Digest::of(anywhere.to_toml().as_bytes())
+    }
+}

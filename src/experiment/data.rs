@@ -1,0 +1,315 @@
+//! From a configuration to clients with shards, and held-out examples to evaluate on.
+
+use crate::config::{Config, ModelConfig};
+use crate::experiment::ExperimentError;
+use rayon::prelude::*;
+use serde::Serialize;
+use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
+use sottovoce_core::{ClientId, Layout};
+use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression};
+use sottovoce_transcripts::deident::{Policy, Redactor};
+use sottovoce_transcripts::partition::{Item, PoolBuilder, Scheme, partition, partition_like};
+use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
+use sottovoce_transcripts::retention::{Retention, RetentionReport};
+use sottovoce_transcripts::{Language, Split, Synthetic, Transcript};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Transcripts that are featurised together.
+const BATCH: usize = 8192;
+/// Populations up to this many transcripts are made once and kept; larger ones are made as they are asked for.
+const KEEP_TRANSCRIPTS: u64 = 200_000;
+
+/// Held-out examples with what they are grouped by in reports.
+#[derive(Debug, Default)]
+pub struct HeldOut {
+    /// The examples, rows numbered in the whole table.
+    pub examples: Examples,
+    /// Language of each.
+    pub languages: Vec<Language>,
+    /// Index of each one's domain, if it has one.
+    pub domains: Vec<Option<u32>>,
+}
+
+/// Everything that a run needs of its data.
+pub struct Data {
+    /// Intents; a class is an index here.
+    pub labels: Vec<String>,
+    /// Domains.
+    pub domains: Vec<String>,
+    /// The classifier for these labels.
+    pub model: Box<dyn Model>,
+    /// The clients' examples.
+    pub shards: Box<dyn Shards>,
+    /// Training examples of all clients; `None` where they are made as they are asked for.
+    pub train_examples: Option<u64>,
+    /// Examples of the largest shard, or a bound on it.
+    pub largest_shard: u64,
+    /// Held out for the final figures.
+    pub test: HeldOut,
+    /// Held out for early stopping; may be empty.
+    pub validation: HeldOut,
+    /// What was read, or made.
+    pub origin: Origin,
+}
+
+/// Where the data came from, for the manifest.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Origin {
+    /// Files with their digests.
+    pub files: Vec<FileRead>,
+    /// Rows that could not be used, by reason.
+    pub rejected: BTreeMap<readers::Reason, u64>,
+    /// What retention did, if configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionReport>,
+}
+
+impl Data {
+    /// Reads or makes the data, masks, featurises and deals them out.
+    pub fn prepare(config: &Config) -> Result<Self, ExperimentError> {
+        let intake = intake(config);
+        let natural = config.partition.is_none_or(|p| p == Scheme::Natural {});
+        match &config.data.synthetic {
+            None => from_files(config, intake),
+            Some(synthetic) => {
+                let corpus = Synthetic::new(synthetic.clone()).map_err(ExperimentError::Synthetic)?;
+                if !natural {
+                    return from_corpus(config, intake, &corpus);
+                }
+                let transcripts = synthetic.clients.saturating_mul(synthetic.transcripts_per_client.into());
+                let made = made_when_asked(config, intake, corpus)?;
+                Ok(if transcripts > KEEP_TRANSCRIPTS { made } else { made.kept() })
+            }
+        }
+    }
+
+    /// The same shards, made once and kept in memory.
+    fn kept(self) -> Self {
+        let clients: Vec<ClientId> = (0..self.shards.clients()).map(ClientId).collect();
+        let both = |c: &ClientId| (self.shards.shard(*c).into_owned(), self.shards.held_out(*c).into_owned());
+        let (train, held_out): (Vec<_>, Vec<_>) = clients.par_iter().map(both).unzip();
+        let sizes = || train.iter().map(|s: &LocalExamples| s.examples.len() as u64);
+        let (train_examples, largest_shard) = (Some(sizes().sum()), sizes().max().unwrap_or(0));
+        Self { train_examples, largest_shard, shards: Box::new(StoredShards { train, held_out }), ..self }
+    }
+}
+
+/// The steps between a transcript and its features.
+pub fn intake(config: &Config) -> Intake {
+    let redactor = config.deidentify.enabled.then(|| Redactor::new(Policy::tiers(&config.deidentify.tiers)));
+    let retention = config.retention.as_ref().map(|r| {
+        let date = crate::config::date(&r.date).expect("the configuration was checked");
+        (Retention { days: r.retention_days, undated: r.undated }, date)
+    });
+    Intake { features: config.features.clone(), redactor, retention }
+}
+
+/// The classifier of a configuration for that many classes.
+pub fn model(config: &Config, classes: usize) -> Result<Box<dyn Model>, ExperimentError> {
+    let buckets = config.features.buckets as usize;
+    Ok(match config.model {
+        ModelConfig::SoftmaxRegression {} => {
+            Box::new(SoftmaxRegression::new(buckets, classes).map_err(ExperimentError::Model)?)
+        }
+        ModelConfig::EmbeddingBag { dim, table_init } => {
+            let bound = table_init.unwrap_or(1.0 / dim as f32);
+            Box::new(
+                EmbeddingBag::new(buckets, dim as usize, classes, bound).map_err(ExperimentError::Model)?,
+            )
+        }
+    })
+}
+
+/// Where the files of a configuration lie and how they are read.
+pub fn source(config: &Config) -> Source {
+    let data = &config.data;
+    let mut source = Source::new(data.path.iter().chain(&data.also).cloned());
+    source.format = data.format;
+    source.language = data.language;
+    source.strict = data.strict;
+    if let Some(columns) = &data.columns {
+        source.columns = columns.clone();
+    }
+    if let Some(unit) = data.unit {
+        source.unit = unit;
+    }
+    source
+}
+
+/// Hands every transcript of a configuration's files to `visit`, as the configuration wants it.
+pub fn visit_files(
+    config: &Config,
+    visit: &mut dyn FnMut(Transcript) -> ControlFlow<()>,
+) -> Result<ReadReport, ExperimentError> {
+    let data = &config.data;
+    readers::read(&source(config), &mut |mut transcript| {
+        if data.exclude_intents.contains(&transcript.intent) {
+            return ControlFlow::Continue(());
+        }
+        if data.clients_are_domains {
+            transcript.client.clone_from(&transcript.domain);
+        }
+        if data.train_on_validation && transcript.split == Split::Validation {
+            transcript.split = Split::Train;
+        }
+        visit(transcript)
+    })
+    .map_err(ExperimentError::Read)
+}
+
+/// Featurised transcripts by split, and their metadata; the text is gone.
+#[derive(Default)]
+struct Collected {
+    pool: PoolBuilder,
+    features: BTreeMap<Split, Vec<Featurised>>,
+    waiting: Vec<Transcript>,
+    retention: RetentionReport,
+}
+
+impl Collected {
+    fn push(&mut self, intake: &Intake, transcript: Transcript) {
+        if !intake.keeps(&transcript, &mut self.retention) {
+            return;
+        }
+        self.pool.push(&transcript);
+        self.waiting.push(transcript);
+        if self.waiting.len() >= BATCH {
+            self.flush(intake);
+        }
+    }
+    fn flush(&mut self, intake: &Intake) {
+        let features = intake.features_of_all(&self.waiting);
+        for (transcript, features) in self.waiting.drain(..).zip(features) {
+            self.features.entry(transcript.split).or_default().push(features);
+        }
+    }
+}
+
+fn from_files(config: &Config, intake: Intake) -> Result<Data, ExperimentError> {
+    let mut all = Collected::default();
+    let report = visit_files(config, &mut |transcript| {
+        all.push(&intake, transcript);
+        ControlFlow::Continue(())
+    })?;
+    let origin = Origin { files: report.files, rejected: report.reasons, ..Origin::default() };
+    deal(config, intake, all, origin)
+}
+
+fn from_corpus(config: &Config, intake: Intake, corpus: &Synthetic) -> Result<Data, ExperimentError> {
+    let mut all = Collected::default();
+    for client in 0..corpus.config().clients {
+        for transcript in corpus.transcripts(config.seed, client) {
+            all.push(&intake, transcript);
+        }
+    }
+    for transcript in corpus.test(config.seed, config.data.test_examples) {
+        all.push(&intake, transcript);
+    }
+    deal(config, intake, all, Origin::default())
+}
+
+/// Deals collected transcripts out to clients.
+fn deal(
+    config: &Config,
+    intake: Intake,
+    mut all: Collected,
+    mut origin: Origin,
+) -> Result<Data, ExperimentError> {
+    all.flush(&intake);
+    origin.retention = intake.retention.is_some().then_some(all.retention);
+    let mut features = |split| all.features.remove(&split).unwrap_or_default();
+    let (train, validation, test) =
+        (features(Split::Train), features(Split::Validation), features(Split::Test));
+    let pool = all.pool.finish();
+    if pool.train.is_empty() {
+        return Err(ExperimentError::NoTrainingData);
+    }
+    let model = model(config, pool.labels.len())?;
+    let scheme = config.partition.unwrap_or(Scheme::Natural {});
+    let dealt = partition(&scheme, &pool.train, &pool, config.seed)?;
+    let own_test = partition_like(&scheme, &dealt, &pool.train, &pool.test, &pool, config.seed, 1)?;
+
+    let shard = |indices: &[u32], features: &[Featurised], items: &[Item]| {
+        let mut examples = Examples::default();
+        for i in indices.iter().map(|i| *i as usize) {
+            examples.push(&features[i].rows, features[i].scale, items[i].label);
+        }
+        examples
+    };
+    let stored = StoredShards {
+        train: dealt.shards.iter().map(|s| shard(s, &train, &pool.train).localise(model.layout())).collect(),
+        held_out: own_test.shards.iter().map(|s| shard(s, &test, &pool.test)).collect(),
+    };
+    let held_out = |features: &[Featurised], items: &[Item]| {
+        let mut out = HeldOut::default();
+        for (features, item) in features.iter().zip(items) {
+            out.examples.push(&features.rows, features.scale, item.label);
+            out.languages.push(item.language);
+            out.domains.push(item.domain);
+        }
+        out
+    };
+    Ok(Data {
+        model,
+        train_examples: Some(train.len() as u64),
+        largest_shard: dealt.shards.iter().map(|s| s.len() as u64).max().unwrap_or(0),
+        shards: Box::new(stored),
+        test: held_out(&test, &pool.test),
+        validation: held_out(&validation, &pool.validation),
+        labels: pool.labels,
+        domains: pool.domains,
+        origin,
+    })
+}
+
+/// A synthetic population whose clients exist while they are asked.
+fn made_when_asked(config: &Config, intake: Intake, corpus: Synthetic) -> Result<Data, ExperimentError> {
+    let labels: Vec<String> = Synthetic::intents().into_iter().map(str::to_owned).collect();
+    let domains: Vec<String> = Synthetic::domains().into_iter().map(str::to_owned).collect();
+    let numbers: BTreeMap<String, u32> = labels.iter().cloned().zip(0..).collect();
+    let model = model(config, labels.len())?;
+    let layout: Arc<Layout> = model.layout().clone();
+    let transcripts = corpus.test(config.seed, config.data.test_examples);
+    let mut test = HeldOut::default();
+    for (transcript, features) in transcripts.iter().zip(intake.features_of_all(&transcripts)) {
+        test.examples.push(&features.rows, features.scale, numbers[&transcript.intent]);
+        test.languages.push(transcript.language);
+        let domain = domains.iter().position(|d| Some(d) == transcript.domain.as_ref());
+        test.domains.push(domain.map(|d| d as u32));
+    }
+    let shards = SyntheticShards { corpus, intake, labels: numbers, layout, seed: config.seed };
+    Ok(Data {
+        labels,
+        domains,
+        model,
+        shards: Box::new(shards),
+        train_examples: None,
+        // The corpus gives no client more than 50 times the mean, of at most 100,000.
+        largest_shard: 1 << 23,
+        test,
+        validation: HeldOut::default(),
+        origin: Origin::default(),
+    })
+}
+
+impl Data {
+    /// The training examples of clients in one place, client after client, up to `at_most`.
+    pub fn in_one_place(&self, at_most: u64) -> LocalExamples {
+        let mut all = Examples::default();
+        let mut rows = Vec::new();
+        for client in (0..self.shards.clients()).map(ClientId) {
+            if all.len() as u64 >= at_most {
+                break;
+            }
+            let shard = self.shards.shard(client);
+            for example in shard.examples.iter() {
+                rows.clear();
+                rows.extend(example.rows.iter().map(|r| shard.rows[*r as usize]));
+                all.push(&rows, example.scale, example.label);
+            }
+        }
+        all.localise(self.model.layout())
+    }
+}

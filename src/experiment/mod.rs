@@ -1,0 +1,87 @@
+//! An experiment from beginning to end: data, rounds, evaluation, baselines, artefacts.
+
+pub mod data;
+pub mod inspect;
+pub mod record;
+pub mod run;
+pub mod summary;
+
+pub use data::Data;
+pub use record::Record;
+pub use run::{Experiment, Observer, Progress, Stage};
+pub use summary::{Ended, Summary};
+
+use sottovoce_core::LayoutError;
+use sottovoce_models::NotFinite;
+use sottovoce_simulation::{CheckpointError, RoundError};
+use sottovoce_transcripts::partition::PartitionError;
+use sottovoce_transcripts::readers::ReadError;
+use sottovoce_transcripts::synthetic::SyntheticError;
+use std::path::PathBuf;
+
+/// Why an experiment has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// A file cannot be read, or a row of it cannot be used and the configuration is strict.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The data cannot be dealt out as configured.
+    #[error("partition: {0}")]
+    Partition(#[from] PartitionError),
+    /// The synthetic corpus refuses its configuration.
+    #[error("data.synthetic: {0}")]
+    Synthetic(#[from] SyntheticError),
+    /// Nothing to learn from.
+    #[error(
+        "no training transcript is left; look at data.path, retention and the splits with `sottovoce data inspect`"
+    )]
+    NoTrainingData,
+    /// Early stopping without a split to look at.
+    #[error("rounds.early_stopping needs a validation split, and the data have none")]
+    NoValidation,
+    /// A client may not claim as many examples as a shard has.
+    #[error("rounds.weight_cap = {cap}, but a client has {largest} examples; raise it or leave it out")]
+    WeightCap {
+        /// As configured.
+        cap: u64,
+        /// Examples of the largest shard.
+        largest: u64,
+    },
+    /// More clients in a cohort than there are.
+    #[error("rounds.cohort.size = {size}, but there are {clients} clients")]
+    CohortTooLarge {
+        /// As configured.
+        size: u64,
+        /// The population.
+        clients: u64,
+    },
+    /// The model is too large.
+    #[error("model: {0}")]
+    Model(#[from] LayoutError),
+    /// A round failed.
+    #[error(transparent)]
+    Round(#[from] RoundError),
+    /// A baseline diverged.
+    #[error("a baseline diverged ({} at parameter {}); lower baselines.training.optimiser.lr", .0.value, .0.at)]
+    Baseline(NotFinite),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// An artefact cannot be written or read.
+    #[error("{}: {source}", path.display())]
+    Artefact {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The run directory holds something else.
+    #[error("{}: {what}", path.display())]
+    RunDirectory {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        what: &'static str,
+    },
+}

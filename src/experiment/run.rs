@@ -1,0 +1,373 @@
+//! The loop around the rounds: evaluation, early stopping, checkpoints, baselines.
+
+use crate::config::{AlgorithmConfig, Config};
+use crate::experiment::ExperimentError;
+use crate::experiment::data::{Data, HeldOut};
+use crate::experiment::record::Record;
+use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary};
+use crate::memory::peak_rss_bytes;
+use sottovoce_algorithms::{FedAvg, FedProx};
+use sottovoce_clients::{Nodes, baselines, evaluation};
+use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
+use sottovoce_core::{Address, Algorithm, Params, Purpose, Transform, sampling};
+use sottovoce_models::LocalTraining;
+use sottovoce_simulation::{Checkpoint, Cohort, Engine, RoundReport};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+/// An experiment with its data, ready to run.
+pub struct Experiment {
+    config: Config,
+    data: Data,
+    transforms: Vec<Box<dyn Transform>>,
+    weight_cap: u64,
+    started: Instant,
+}
+
+/// What an experiment is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Rounds, this many in all.
+    Rounds(u64),
+    /// Final evaluation.
+    Evaluation,
+    /// The centralised baseline.
+    Centralised,
+    /// The local-only baseline.
+    LocalOnly,
+}
+
+/// A round that is over.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// What it did.
+    pub report: &'a RoundReport,
+    /// Accuracy after it, where it was evaluated: on the validation split, or on the test split without one.
+    pub accuracy: Option<f64>,
+}
+
+/// Whoever watches a run; may stop it after any round.
+pub trait Observer {
+    /// Something else begins.
+    fn stage(&mut self, _stage: Stage) {}
+    /// A round is over.
+    fn round(&mut self, _progress: &Progress<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {}
+
+impl Experiment {
+    /// Checks what can only be checked with the data at hand.
+    pub fn new(config: Config) -> Result<Self, ExperimentError> {
+        let started = Instant::now();
+        let data = Data::prepare(&config)?;
+        let clients = data.shards.clients();
+        if let Cohort::Uniform { size } = config.rounds.cohort
+            && size > clients
+        {
+            return Err(ExperimentError::CohortTooLarge { size, clients });
+        }
+        if config.rounds.early_stopping.is_some() && data.validation.examples.is_empty() {
+            return Err(ExperimentError::NoValidation);
+        }
+        let largest = data.largest_shard;
+        let weight_cap = match config.rounds.weight_cap {
+            Some(cap) if cap < largest && data.train_examples.is_some() => {
+                return Err(ExperimentError::WeightCap { cap, largest });
+            }
+            Some(cap) => cap,
+            None => largest.max(1),
+        };
+        let transforms =
+            config.transforms.iter().map(|t| t.build().expect("the configuration was checked")).collect();
+        Ok(Self { config, data, transforms, weight_cap, started })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+    /// The data.
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// Runs with the configured algorithm.
+    pub fn run(
+        &self,
+        record: &mut Record,
+        observer: &mut dyn Observer,
+    ) -> Result<(Summary, Params), ExperimentError> {
+        match self.config.algorithm {
+            AlgorithmConfig::Fedavg { server_lr } => self.run_with(&FedAvg { server_lr }, record, observer),
+            AlgorithmConfig::Fedprox { mu, server_lr } => {
+                self.run_with(&FedProx { mu, server_lr }, record, observer)
+            }
+        }
+    }
+
+    /// Runs with any algorithm, whatever the configuration names.
+    pub fn run_with<A: Algorithm>(
+        &self,
+        algorithm: &A,
+        record: &mut Record,
+        observer: &mut dyn Observer,
+    ) -> Result<(Summary, Params), ExperimentError> {
+        let (config, data) = (&self.config, &self.data);
+        let nodes = Nodes {
+            algorithm,
+            shards: &*data.shards,
+            model: &*data.model,
+            local: config.local,
+            transforms: &self.transforms,
+            seed: config.seed,
+        };
+        let (cohort, seed, cap) = (config.rounds.cohort, config.seed, self.weight_cap);
+        let mut engine = match record.resume::<A::Server>(config.digest(), data.model.layout())? {
+            None => Engine::new(algorithm, &nodes, cohort, seed, cap, data.model.init(seed)),
+            Some(c) => Engine::at(algorithm, &nodes, cohort, seed, cap, c.params, c.server, c.round),
+        };
+        let mut totals = Totals::of(record, config)?;
+        observer.stage(Stage::Rounds(config.rounds.count));
+        let mut ended = Ended::Completed;
+        while engine.round() < config.rounds.count {
+            let begin = Instant::now();
+            let report = engine.step()?;
+            totals.round_seconds += begin.elapsed().as_secs_f64();
+            totals.asked_here += report.cohort;
+            if totals.first_round_seconds == 0.0 {
+                totals.first_round_seconds = self.started.elapsed().as_secs_f64();
+            }
+            let accuracy = self.evaluation_due(engine.round()).then(|| self.watch(engine.params()));
+            record.round(&report, accuracy)?;
+            totals.add(&report);
+            let stopping = accuracy.is_some_and(|a| totals.no_gain(a, config));
+            let wish = observer.round(&Progress { report: &report, accuracy });
+            let checkpoint = || Checkpoint {
+                config: config.digest(),
+                round: engine.round(),
+                params: engine.params().clone(),
+                server: engine.server().clone(),
+            };
+            if wish.is_break() {
+                record.checkpoint(checkpoint)?;
+                ended = Ended::Interrupted;
+                break;
+            }
+            if config.rounds.checkpoint_every > 0 && engine.round() % config.rounds.checkpoint_every == 0 {
+                record.checkpoint(checkpoint)?;
+            }
+            if stopping {
+                ended = Ended::StoppedEarly;
+                break;
+            }
+        }
+        observer.stage(Stage::Evaluation);
+        let rounds = engine.round();
+        let summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
+        Ok((summary, engine.params().clone()))
+    }
+
+    fn evaluation_due(&self, rounds_done: u64) -> bool {
+        let every = self.config.rounds.evaluate_every;
+        every > 0 && rounds_done.is_multiple_of(every)
+    }
+
+    /// Accuracy on the split that is looked at while training.
+    fn watch(&self, params: &Params) -> f64 {
+        let held_out =
+            if self.data.validation.examples.is_empty() { &self.data.test } else { &self.data.validation };
+        self.evaluate(params, held_out).1.accuracy
+    }
+
+    fn evaluate(&self, params: &Params, held_out: &HeldOut) -> (Vec<Prediction>, Evaluation) {
+        let model = &*self.data.model;
+        let predictions = evaluation::predict(model, params, &held_out.examples);
+        let figures = Evaluation::of(&predictions, model.classes());
+        (predictions, figures)
+    }
+
+    fn summary(
+        &self,
+        params: &Params,
+        rounds: u64,
+        ended: Ended,
+        totals: &Totals,
+        record: &mut Record,
+        observer: &mut dyn Observer,
+    ) -> Result<Summary, ExperimentError> {
+        let (config, data) = (&self.config, &self.data);
+        let (predictions, figures) = self.evaluate(params, &data.test);
+        let grouped = |names: Vec<Option<String>>| {
+            let mut groups: BTreeMap<String, Vec<Prediction>> = BTreeMap::new();
+            for (prediction, name) in predictions.iter().zip(names) {
+                groups.entry(name.unwrap_or_else(|| "none".to_owned())).or_default().push(*prediction);
+            }
+            groups.into_iter().map(|(name, p)| (name, Evaluation::of(&p, data.model.classes()))).collect()
+        };
+        let languages =
+            grouped(data.test.languages.iter().map(|l| Some(format!("{l:?}").to_lowercase())).collect());
+        let domains =
+            grouped(data.test.domains.iter().map(|d| d.map(|d| data.domains[d as usize].clone())).collect());
+        let over_clients = self.over_clients(params, rounds, totals, record)?;
+        let baselines =
+            if ended == Ended::Interrupted { Baselines::default() } else { self.baselines(observer)? };
+        let wall = self.started.elapsed().as_secs_f64();
+        Ok(Summary {
+            name: config.name.clone(),
+            rounds,
+            ended,
+            clients: data.shards.clients(),
+            train_examples: data.train_examples.unwrap_or_else(|| totals.examples()),
+            test_examples: figures.examples,
+            intents: data.labels.len() as u64,
+            parameters: params.values().len() as u64,
+            accuracy: figures.accuracy,
+            macro_f1: figures.macro_f1,
+            ece: figures.ece,
+            out_of_scope: self.out_of_scope(&predictions),
+            languages,
+            domains,
+            over_clients,
+            baselines,
+            digest: params.digest(),
+            bytes_up: totals.bytes_up,
+            bytes_down: totals.bytes_down,
+            dropped: totals.dropped,
+            rejected: totals.rejected,
+            wall_seconds: wall,
+            round_seconds: totals.round_seconds,
+            clients_per_second: totals.asked_here as f64 / totals.round_seconds.max(1e-9),
+            first_round_seconds: totals.first_round_seconds,
+            peak_rss_bytes: peak_rss_bytes(),
+        })
+    }
+
+    fn out_of_scope(&self, predictions: &[Prediction]) -> Option<OutOfScope> {
+        let name = self.config.evaluation.out_of_scope.as_ref()?;
+        let class = self.data.labels.iter().position(|l| l == name)? as u32;
+        let recall = recall(predictions, class)?;
+        Some(OutOfScope { recall, in_scope_accuracy: without(predictions, class) })
+    }
+
+    /// The final model on each client's own held-out examples.
+    fn over_clients(
+        &self,
+        params: &Params,
+        rounds: u64,
+        totals: &Totals,
+        record: &mut Record,
+    ) -> Result<Option<OverClients>, ExperimentError> {
+        let population = self.data.shards.clients();
+        let wanted = self.config.evaluation.clients.min(population);
+        let mut stream = Address::new(self.config.seed, Purpose::Sample).slot(1).stream();
+        let chosen = sampling::distinct(&mut stream, population, wanted);
+        let shards = &*self.data.shards;
+        let answers = evaluation::over_clients(&*self.data.model, params, shards, rounds, &chosen);
+        record.ledger(answers.iter().map(|(_, line)| line))?;
+        let counts: Vec<_> = answers.into_iter().map(|(counts, _)| counts).collect();
+        record.clients(&totals.participants, &counts)?;
+        Ok(OverClients::of(&counts))
+    }
+
+    fn baselines(&self, observer: &mut dyn Observer) -> Result<Baselines, ExperimentError> {
+        let Some(wanted) = &self.config.baselines else { return Ok(Baselines::default()) };
+        let how: &LocalTraining = &wanted.training;
+        let (data, seed) = (&self.data, self.config.seed);
+        let mut out = Baselines::default();
+        if wanted.centralised {
+            observer.stage(Stage::Centralised);
+            let all = data.in_one_place(wanted.max_examples);
+            let params =
+                baselines::centralised(&*data.model, how, &all, seed).map_err(ExperimentError::Baseline)?;
+            let (predictions, figures) = self.evaluate(&params, &data.test);
+            let in_scope = self.out_of_scope(&predictions).map(|o| o.in_scope_accuracy);
+            out.centralised = Some(baseline(figures, in_scope, 1));
+        }
+        if wanted.local_only_clients > 0 {
+            observer.stage(Stage::LocalOnly);
+            let at_most = wanted.local_only_clients;
+            let test = &data.test.examples;
+            let figures = baselines::local_only(&*data.model, how, &*data.shards, test, seed, at_most)
+                .map_err(ExperimentError::Baseline)?;
+            out.local_only = figures.map(|(figures, clients)| baseline(figures, None, clients));
+        }
+        Ok(out)
+    }
+}
+
+fn baseline(figures: Evaluation, in_scope_accuracy: Option<f64>, models: u64) -> Baseline {
+    let Evaluation { accuracy, macro_f1, ece, .. } = figures;
+    Baseline { accuracy, macro_f1, ece, in_scope_accuracy, models }
+}
+
+/// Accuracy on the examples of all other classes.
+fn without(predictions: &[Prediction], class: u32) -> f64 {
+    let others: Vec<&Prediction> = predictions.iter().filter(|p| p.label != class).collect();
+    let right = others.iter().filter(|p| p.label == p.predicted).count();
+    right as f64 / others.len().max(1) as f64
+}
+
+/// Sums over rounds.
+#[derive(Debug, Default)]
+struct Totals {
+    bytes_up: u64,
+    bytes_down: u64,
+    dropped: u64,
+    rejected: u64,
+    /// Training examples and rounds of each client that was in an aggregate.
+    participants: BTreeMap<u64, (u64, u64)>,
+    round_seconds: f64,
+    asked_here: u64,
+    first_round_seconds: f64,
+    best: f64,
+    without_gain: u64,
+}
+
+impl Totals {
+    /// Sums over the rounds that a resumed record holds already.
+    fn of(record: &Record, config: &Config) -> Result<Self, ExperimentError> {
+        let mut totals = Self::default();
+        record.replay(|line| {
+            totals.bytes_up += line.bytes_up;
+            totals.bytes_down += line.bytes_down;
+            totals.dropped += line.dropped;
+            totals.rejected += line.rejected.values().sum::<u64>();
+            for (client, examples) in &line.accepted {
+                let entry = totals.participants.entry(*client).or_default();
+                *entry = (*examples, entry.1 + 1);
+            }
+            if let Some(accuracy) = line.accuracy {
+                totals.no_gain(accuracy, config);
+            }
+        })?;
+        Ok(totals)
+    }
+    fn add(&mut self, report: &RoundReport) {
+        self.bytes_up += report.bytes_up;
+        self.bytes_down += report.bytes_down;
+        self.dropped += report.dropped.len() as u64;
+        self.rejected += report.rejected.len() as u64;
+        for a in &report.accepted {
+            let entry = self.participants.entry(a.client.0).or_default();
+            *entry = (a.weight, entry.1 + 1);
+        }
+    }
+    fn examples(&self) -> u64 {
+        self.participants.values().map(|(examples, _)| examples).sum()
+    }
+    fn no_gain(&mut self, accuracy: f64, config: &Config) -> bool {
+        let Some(stopping) = config.rounds.early_stopping else { return false };
+        if accuracy > self.best + stopping.min_gain {
+            self.best = accuracy;
+            self.without_gain = 0;
+        } else {
+            self.without_gain += 1;
+        }
+        self.without_gain >= stopping.patience
+    }
+}

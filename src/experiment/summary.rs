@@ -1,0 +1,111 @@
+//! What a run comes to.
+
+use serde::{Deserialize, Serialize};
+use sottovoce_core::Digest;
+use sottovoce_core::evaluation::{Evaluation, OverClients};
+use std::collections::BTreeMap;
+
+/// The content of `summary.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Name of the experiment.
+    pub name: String,
+    /// Rounds that were run.
+    pub rounds: u64,
+    /// Why the run ended.
+    pub ended: Ended,
+    /// Clients in the population.
+    pub clients: u64,
+    /// Training examples: of all clients, or of those that took part where the population is made when asked for.
+    pub train_examples: u64,
+    /// Test examples.
+    pub test_examples: u64,
+    /// Classes.
+    pub intents: u64,
+    /// Parameters of the model.
+    pub parameters: u64,
+    /// Share of test examples classified right.
+    pub accuracy: f64,
+    /// Mean F1 over classes.
+    pub macro_f1: f64,
+    /// Expected calibration error.
+    pub ece: f64,
+    /// Where an out-of-scope intent is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_scope: Option<OutOfScope>,
+    /// By language.
+    pub languages: BTreeMap<String, Evaluation>,
+    /// By domain.
+    pub domains: BTreeMap<String, Evaluation>,
+    /// Over clients, each on its own held-out examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_clients: Option<OverClients>,
+    /// The same data without federation.
+    pub baselines: Baselines,
+    /// BLAKE3 of the final parameters.
+    pub digest: Digest,
+    /// Bytes from clients to the server.
+    pub bytes_up: u64,
+    /// Bytes from the server to clients.
+    pub bytes_down: u64,
+    /// Clients without an answer, over all rounds.
+    pub dropped: u64,
+    /// Answers refused, over all rounds.
+    pub rejected: u64,
+    /// From start to end, seconds.
+    pub wall_seconds: f64,
+    /// In rounds alone, without evaluation, seconds.
+    pub round_seconds: f64,
+    /// Clients asked for each second in rounds.
+    pub clients_per_second: f64,
+    /// From the start of the process to the end of the first round, seconds.
+    pub first_round_seconds: f64,
+    /// Most memory resident at any time; 0 where the system does not tell.
+    pub peak_rss_bytes: u64,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All rounds were run.
+    Completed,
+    /// Early stopping.
+    StoppedEarly,
+    /// Somebody asked it to stop.
+    Interrupted,
+}
+
+/// Figures about the intent that means "none of the others".
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OutOfScope {
+    /// Share of its examples that are recognised.
+    pub recall: f64,
+    /// Accuracy on all other examples.
+    pub in_scope_accuracy: f64,
+}
+
+/// The same data without federation.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Baselines {
+    /// Everything in one place.
+    pub centralised: Option<Baseline>,
+    /// Every client alone; figures are means over clients.
+    pub local_only: Option<Baseline>,
+}
+
+/// Figures of a baseline on the same test examples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Share of test examples classified right.
+    pub accuracy: f64,
+    /// Mean F1 over classes.
+    pub macro_f1: f64,
+    /// Expected calibration error.
+    pub ece: f64,
+    /// Where an out-of-scope intent is configured: accuracy on all other examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_scope_accuracy: Option<f64>,
+    /// Models trained: 1, or the number of clients.
+    pub models: u64,
+}

@@ -1,0 +1,134 @@
+//! A trained model as a file: parameters as safetensors, with all that classifying new text needs.
+
+use crate::config::Config;
+use crate::experiment::ExperimentError;
+use crate::experiment::data::{intake, model};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sottovoce_clients::Intake;
+use sottovoce_clients::evaluation::decide;
+use sottovoce_core::{Params, bytes};
+use sottovoce_models::{Example, Featuriser, Model, Scratch};
+use sottovoce_transcripts::{Language, Speaker, Split, Transcript, Turn};
+use std::io;
+use std::path::Path;
+
+/// The one key of the file's metadata; its value is JSON.
+const KEY: &str = "sottovoce";
+
+/// Parameters and what they mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SavedModel {
+    meaning: Meaning,
+    params: Params,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Meaning {
+    config: String,
+    labels: Vec<String>,
+}
+
+impl SavedModel {
+    /// A trained model.
+    pub fn of(config: &Config, labels: &[String], params: &Params) -> Self {
+        let meaning = Meaning { config: config.to_toml(), labels: labels.to_vec() };
+        Self { meaning, params: params.clone() }
+    }
+
+    /// Writes a safetensors file; the same model gives the same bytes.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut failed = None;
+        bytes::with_le_bytes(self.params.values(), |values| {
+            let tensors = self.params.layout().tensors().iter().map(|t| {
+                let range = t.range().start * 4..t.range().end * 4;
+                let view = TensorView::new(Dtype::F32, vec![t.rows(), t.cols()], &values[range]);
+                (t.name(), view.expect("a layout's ranges have the size of its shapes"))
+            });
+            let meaning = serde_json::to_string(&self.meaning).expect("strings can be written as JSON");
+            // One entry: a map of more would be written in random order.
+            #[allow(clippy::disallowed_types)]
+            let metadata = std::collections::HashMap::from([(KEY.to_owned(), meaning)]);
+            failed = safetensors::serialize_to_file(tensors, Some(metadata), path).err();
+        });
+        failed.map_or(Ok(()), |e| Err(io::Error::other(e)))
+    }
+
+    /// Reads a file that [`SavedModel::write`] made.
+    pub fn read(path: &Path) -> Result<Self, ExperimentError> {
+        let artefact = |source| ExperimentError::Artefact { path: path.to_owned(), source };
+        let invalid = |what: String| artefact(io::Error::new(io::ErrorKind::InvalidData, what));
+        let file = std::fs::read(path).map_err(artefact)?;
+        let (_, header) = SafeTensors::read_metadata(&file).map_err(|e| invalid(e.to_string()))?;
+        let meaning = header.metadata().as_ref().and_then(|m| m.get(KEY));
+        let meaning = meaning.ok_or_else(|| invalid("has no sottovoce metadata".to_owned()))?;
+        let meaning: Meaning = serde_json::from_str(meaning).map_err(|e| invalid(e.to_string()))?;
+        let config: Config = toml::from_str(&meaning.config).map_err(|e| invalid(e.message().to_owned()))?;
+        let layout = model(&config, meaning.labels.len())?.layout().clone();
+        let tensors = SafeTensors::deserialize(&file).map_err(|e| invalid(e.to_string()))?;
+        let mut params = Params::zeros(layout.clone());
+        for t in layout.tensors() {
+            let view = tensors.tensor(t.name()).map_err(|e| invalid(e.to_string()))?;
+            if view.dtype() != Dtype::F32 || view.shape() != [t.rows(), t.cols()] {
+                return Err(invalid(format!("tensor {} has another type or shape than its model", t.name())));
+            }
+            for (to, from) in params.values_mut()[t.range()].iter_mut().zip(bytes::f32s(view.data())) {
+                *to = from;
+            }
+        }
+        Ok(Self { meaning, params })
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// What answers for this model.
+    pub fn classifier(&self) -> Result<Classifier<'_>, ExperimentError> {
+        let config: Config =
+            toml::from_str(&self.meaning.config).expect("read or written as a configuration");
+        let model = model(&config, self.meaning.labels.len())?;
+        Ok(Classifier {
+            saved: self,
+            intake: intake(&config),
+            featuriser: Featuriser::new(config.features),
+            logits: vec![0.0; model.classes()],
+            model,
+            rows: Vec::new(),
+            scratch: Scratch::default(),
+        })
+    }
+}
+
+/// Answers intents for text, with the masking and features that the model was trained with.
+pub struct Classifier<'a> {
+    saved: &'a SavedModel,
+    intake: Intake,
+    featuriser: Featuriser,
+    model: Box<dyn Model>,
+    logits: Vec<f32>,
+    rows: Vec<u32>,
+    scratch: Scratch,
+}
+
+impl Classifier<'_> {
+    /// The intent of what a customer said, and its probability.
+    pub fn classify(&mut self, text: &str) -> (&str, f32) {
+        let transcript = Transcript {
+            id: String::new(),
+            client: None,
+            language: Language::Zh,
+            timestamp: None,
+            domain: None,
+            split: Split::Test,
+            turns: vec![Turn { speaker: Speaker::Customer, text: text.to_owned() }],
+            intent: String::new(),
+        };
+        let scale = self.intake.features(&mut self.featuriser, &transcript, &mut self.rows);
+        let example = Example { rows: &self.rows, scale, label: 0 };
+        self.model.logits(self.saved.params.values(), example, &mut self.logits, &mut self.scratch);
+        let (class, confidence) = decide(&mut self.logits);
+        (&self.saved.meaning.labels[class as usize], confidence)
+    }
+}
