@@ -133,8 +133,9 @@ impl Config {
         within("features.word_ngrams", f.word_ngrams, 0, 8)?;
         within("features.han_ngrams", f.han_ngrams, 0, 8)?;
         let [shortest, longest] = f.char_ngrams;
-        let none = shortest == 0 && longest == 0;
-        if !none && !(1 <= shortest && shortest <= longest && longest <= 12) {
+        let none = (shortest, longest) == (0, 0);
+        let some = 1 <= shortest && shortest <= longest && longest <= 12;
+        if !none && !some {
             let value = format!("[{shortest}, {longest}]");
             return Err(invalid(
                 "features.char_ngrams",

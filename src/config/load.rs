@@ -18,20 +18,9 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// Not TOML, an unknown key, a value of the wrong type, or one that cannot be.
-    #[error("{message}")]
-    InFile {
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        #[help]
-        help: Option<String>,
-        /// The file's text.
-        #[source_code]
-        text: NamedSource<String>,
-        /// The place.
-        #[label("here")]
-        at: SourceSpan,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    InFile(Box<InFile>),
     /// An override that does not fit.
     #[error("--set {given}: {message}")]
     Override {
@@ -43,6 +32,23 @@ pub enum ConfigError {
         #[help]
         help: Option<String>,
     },
+}
+
+/// What is wrong in a configuration's text, and where.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{message}")]
+pub struct InFile {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    #[help]
+    pub help: Option<String>,
+    /// The text.
+    #[source_code]
+    pub text: NamedSource<String>,
+    /// The place.
+    #[label("here")]
+    pub at: SourceSpan,
 }
 
 /// Reads a configuration file and applies overrides of the form `key.key=value`.
@@ -57,7 +63,7 @@ pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, Con
     let in_file = |message: String, span: std::ops::Range<usize>| {
         let help = suggestion(&message);
         let text = NamedSource::new(name, text.to_owned());
-        ConfigError::InFile { message: first_line(&message), help, text, at: span.into() }
+        ConfigError::InFile(Box::new(InFile { message: first_line(&message), help, text, at: span.into() }))
     };
     let table: Table =
         toml::from_str(text).map_err(|e| in_file(e.message().to_owned(), e.span().unwrap_or(0..0)))?;
@@ -209,7 +215,8 @@ cohort = { kind = "all" }
     fn fails(text: &str, overrides: &[&str]) -> (String, Option<String>, Option<String>) {
         let overrides: Vec<String> = overrides.iter().map(|o| (*o).to_owned()).collect();
         match parse("t.toml", text, &overrides).unwrap_err() {
-            ConfigError::InFile { message, help, at, .. } => {
+            ConfigError::InFile(e) => {
+                let InFile { message, help, at, .. } = *e;
                 let place = text[at.offset()..at.offset() + at.len()].to_owned();
                 (message, help, Some(place))
             }

@@ -8,7 +8,7 @@ mod load;
 
 pub use check::Invalid;
 pub(crate) use check::date;
-pub use load::{ConfigError, load, parse};
+pub use load::{ConfigError, InFile, load, parse};
 
 use serde::{Deserialize, Serialize};
 use sottovoce_core::Digest;
