@@ -73,14 +73,6 @@ pub enum Rejection {
         /// First magnitude refused at this weight.
         limit: f32,
     },
-    /// One more update could overflow the sum.
-    #[error("client {client}: the sum is full after {updates} updates of this size")]
-    SumFull {
-        /// Who.
-        client: ClientId,
-        /// Updates in the sum.
-        updates: u64,
-    },
 }
 
 impl Rejection {
@@ -97,7 +89,6 @@ impl Rejection {
             Self::WeightAboveCap { .. } => "weight_above_cap",
             Self::NotFinite { .. } => "not_finite",
             Self::OutOfRange { .. } => "out_of_range",
-            Self::SumFull { .. } => "sum_full",
         }
     }
 }
@@ -115,7 +106,7 @@ pub enum AggregateError {
         /// Number of updates.
         updates: u64,
     },
-    /// The parts together could overflow.
+    /// The updates together could overflow the sum, however they are spread over parts.
     #[error("the sum of {updates} updates of this size is full; use a larger weight cap")]
     SumFull {
         /// Number of updates.
