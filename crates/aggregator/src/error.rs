@@ -35,6 +35,14 @@ pub enum Rejection {
         /// Who.
         client: ClientId,
     },
+    /// An update in the name of another client.
+    #[error("client {client}: an update in the name of client {claimed}")]
+    WrongSender {
+        /// Who sent it.
+        client: ClientId,
+        /// Whom it names.
+        claimed: ClientId,
+    },
     /// A second update of one client.
     #[error("client {client} has answered already")]
     Duplicate {
@@ -85,6 +93,7 @@ impl Rejection {
             Self::WrongRound { .. } => "wrong_round",
             Self::StaleBase { .. } => "stale_base",
             Self::NotInCohort { .. } => "not_in_cohort",
+            Self::WrongSender { .. } => "wrong_sender",
             Self::Duplicate { .. } => "duplicate",
             Self::WeightAboveCap { .. } => "weight_above_cap",
             Self::NotFinite { .. } => "not_finite",
