@@ -35,6 +35,14 @@ pub enum Rejection {
         /// Who.
         client: ClientId,
     },
+    /// An update in the name of another client.
+    #[error("client {client}: an update in the name of client {claimed}")]
+    WrongSender {
+        /// Who sent it.
+        client: ClientId,
+        /// Whom it names.
+        claimed: ClientId,
+    },
     /// A second update of one client.
     #[error("client {client} has answered already")]
     Duplicate {
@@ -73,14 +81,6 @@ pub enum Rejection {
         /// First magnitude refused at this weight.
         limit: f32,
     },
-    /// One more update could overflow the sum.
-    #[error("client {client}: the sum is full after {updates} updates of this size")]
-    SumFull {
-        /// Who.
-        client: ClientId,
-        /// Updates in the sum.
-        updates: u64,
-    },
 }
 
 impl Rejection {
@@ -93,11 +93,11 @@ impl Rejection {
             Self::WrongRound { .. } => "wrong_round",
             Self::StaleBase { .. } => "stale_base",
             Self::NotInCohort { .. } => "not_in_cohort",
+            Self::WrongSender { .. } => "wrong_sender",
             Self::Duplicate { .. } => "duplicate",
             Self::WeightAboveCap { .. } => "weight_above_cap",
             Self::NotFinite { .. } => "not_finite",
             Self::OutOfRange { .. } => "out_of_range",
-            Self::SumFull { .. } => "sum_full",
         }
     }
 }
@@ -115,7 +115,7 @@ pub enum AggregateError {
         /// Number of updates.
         updates: u64,
     },
-    /// The parts together could overflow.
+    /// The updates together could overflow the sum, however they are spread over parts.
     #[error("the sum of {updates} updates of this size is full; use a larger weight cap")]
     SumFull {
         /// Number of updates.

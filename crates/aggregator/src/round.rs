@@ -29,7 +29,25 @@ impl<'a> OpenRound<'a> {
     /// Checks a message from beginning to end and adds it to `part`. What is refused has not touched the sum, and
     /// a client whose update is refused may send another one.
     pub fn receive(&self, part: &mut PartialSum, message: &[u8]) -> Result<UpdateHead, Rejection> {
+        self.take(part, UpdateView::parse(message, &self.layout)?)
+    }
+
+    /// The same for a message that is known to come from `sender`: it speaks for no other client. Otherwise a
+    /// client could answer in another's place, and whose update counts would depend on the order of arrival.
+    pub fn receive_from(
+        &self,
+        sender: ClientId,
+        part: &mut PartialSum,
+        message: &[u8],
+    ) -> Result<UpdateHead, Rejection> {
         let update = UpdateView::parse(message, &self.layout)?;
+        if update.head.client != sender {
+            return Err(Rejection::WrongSender { client: sender, claimed: update.head.client });
+        }
+        self.take(part, update)
+    }
+
+    fn take(&self, part: &mut PartialSum, update: UpdateView<'_>) -> Result<UpdateHead, Rejection> {
         let client = update.head.client;
         if update.head.round != self.round {
             return Err(Rejection::WrongRound { client, expected: self.round, got: update.head.round });

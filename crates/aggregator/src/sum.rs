@@ -5,6 +5,7 @@
 //!
 //! With `cap` the largest weight allowed (a power of two, 2^k), the grid of `weight · value / cap` is 2⁻⁴⁰:
 //! - a value is refused, not wrapped, if `|value| · weight / cap ≥ 2^11`;
+//! - a round whose updates together could overflow 62 bits has no mean: 2,048 updates at the largest magnitude;
 //! - each update moves the mean by at most `2⁻⁴¹ · cap / Σ weight` from its exact contribution;
 //! - the quotient is rounded once to `f64` and once to `f32`.
 //!
@@ -38,7 +39,7 @@ pub struct PartialSum {
     sums: Vec<i64>,
     weight: u64,
     updates: u64,
-    /// Bound on the absolute value of every sum.
+    /// Bound on the absolute value of every sum; saturating.
     bound: u64,
 }
 
@@ -78,8 +79,9 @@ impl PartialSum {
         if largest >= f32::INFINITY.to_bits() || product >= LARGEST {
             return Err(self.first_refused(update, factor));
         }
-        let bound = self.bound.checked_add(product as u64 + 1).filter(|b| *b < 1 << 62);
-        let Some(bound) = bound else { return Err(Rejection::SumFull { client, updates: self.updates }) };
+        // Whether the sum is full is for `finish` to say, over all parts: an answer here would depend on which
+        // updates met in this part. Until then a full sum wraps, and nobody reads it.
+        let bound = self.bound.saturating_add(product as u64 + 1);
 
         match update.rows() {
             None => {

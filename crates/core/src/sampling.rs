@@ -27,7 +27,8 @@ pub fn unit(s: &mut Stream) -> f64 {
     (s.next_u64() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
-/// A uniform `f32` in `[low, high)`, from 24 random bits.
+/// A uniform `f32` from `low` up to `high`, from 24 random bits. `high` itself occurs only where the sum rounds to
+/// it: never for bounds `±x`, but between 1,000,000 and 1,000,001.
 pub fn uniform_f32(s: &mut Stream, low: f32, high: f32) -> f32 {
     let u = (s.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0);
     low + (high - low) * u

@@ -207,9 +207,10 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                 loop {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(client) = cohort.get(place) else { return outcomes };
-                    let outcome = match self.population.answer(worker, &broadcast, ClientId(*client)) {
+                    let client = ClientId(*client);
+                    let outcome = match self.population.answer(worker, &broadcast, client) {
                         Err(why) => Outcome::Dropped(why),
-                        Ok((message, line)) => match open.receive(part, message) {
+                        Ok((message, line)) => match open.receive_from(client, part, message) {
                             Ok(head) => Outcome::Accepted(head, line),
                             Err(why) => Outcome::Rejected(why, line),
                         },

@@ -1,0 +1,101 @@
+//! Laws that every federated algorithm keeps.
+
+use super::population::{CAP, Desks};
+use super::run::{Run, config, engine, run, state, steps, write};
+use sottovoce_core::{Algorithm, ClientError, ClientId};
+use sottovoce_simulation::{Checkpoint, Cohort, Engine};
+
+const ROUNDS: u64 = 5;
+const COHORT: Cohort = Cohort::Uniform { size: 6 };
+
+/// Calls every law.
+pub(crate) fn algorithm_laws<A: Algorithm>(algorithm: &A) {
+    threads_change_no_bit(algorithm);
+    seeds_matter(algorithm);
+    resuming_changes_no_bit(algorithm);
+    a_cohort_of_one_trains(algorithm);
+    empty_clients_are_left_out(algorithm);
+    a_nan_is_named_and_left_out(algorithm);
+}
+
+fn run_on<A: Algorithm>(algorithm: &A, seed: u64, threads: usize) -> Run {
+    run(&Desks::new(algorithm, 14, seed), COHORT, ROUNDS, threads)
+}
+
+fn threads_change_no_bit<A: Algorithm>(algorithm: &A) {
+    let one = run_on(algorithm, 1, 1);
+    for threads in [1, 2, 8, 8, 8] {
+        assert_eq!(run_on(algorithm, 1, threads), one, "{} on {threads} threads", algorithm.name());
+    }
+}
+
+fn seeds_matter<A: Algorithm>(algorithm: &A) {
+    assert_ne!(run_on(algorithm, 1, 1).state, run_on(algorithm, 2, 1).state);
+}
+
+fn resuming_changes_no_bit<A: Algorithm>(algorithm: &A) {
+    let desks = Desks::new(algorithm, 14, 1);
+    let mut whole = engine(&desks, COHORT);
+    let reports = steps(&mut whole, ROUNDS);
+    let folder = tempfile::tempdir().unwrap();
+    for at in 0..=ROUNDS {
+        let path = folder.path().join("checkpoint");
+        let mut first = engine(&desks, COHORT);
+        steps(&mut first, at);
+        write(&first, &path);
+        drop(first);
+        let saved = Checkpoint::read(&path, config(), desks.start().layout()).unwrap();
+        assert_eq!(saved.round, at);
+        let (params, server) = (saved.params, saved.server);
+        let mut second = Engine::at(algorithm, &desks, COHORT, desks.seed, CAP, params, server, saved.round);
+        assert_eq!(steps(&mut second, ROUNDS), reports[at as usize..], "resumed at round {at}");
+        assert_eq!(state(&second), state(&whole), "{} resumed at round {at}", algorithm.name());
+    }
+}
+
+fn a_cohort_of_one_trains<A: Algorithm>(algorithm: &A) {
+    let desks = Desks::new(algorithm, 14, 1);
+    let mut engine = engine(&desks, Cohort::Uniform { size: 1 });
+    for report in steps(&mut engine, ROUNDS) {
+        assert_eq!((report.cohort, report.accepted.len()), (1, 1));
+    }
+    assert!(engine.params().values().iter().all(|v| v.is_finite()));
+    assert_ne!(engine.params(), &desks.start());
+}
+
+fn empty_clients_are_left_out<A: Algorithm>(algorithm: &A) {
+    let some = Desks::new(algorithm, 6, 1).without_examples(&[0, 4]);
+    let mut with_empty = engine(&some, Cohort::All);
+    for report in steps(&mut with_empty, ROUNDS) {
+        let empty = |c| (ClientId(c), ClientError::EmptyShard { client: ClientId(c) });
+        assert_eq!(report.dropped, [empty(0), empty(4)]);
+        assert!(report.summary.loss.is_finite());
+    }
+    assert!(with_empty.params().values().iter().all(|v| v.is_finite()));
+
+    let nobody = Desks::new(algorithm, 3, 1).without_examples(&[0, 1, 2]);
+    let mut unchanged = engine(&nobody, Cohort::All);
+    let before = unchanged.digest();
+    for report in steps(&mut unchanged, ROUNDS) {
+        assert_eq!((report.params, report.dropped.len(), report.bytes_up), (before, 3, 0));
+        assert_eq!((report.summary.examples, report.summary.loss), (0, 0.0));
+    }
+}
+
+fn a_nan_is_named_and_left_out<A: Algorithm>(algorithm: &A) {
+    let hostile = Desks::new(algorithm, 6, 1).tampering(|update| {
+        if update.client.0 == 2 {
+            update.delta.values_mut()[3] = f32::NAN;
+        }
+    });
+    let absent = Desks::new(algorithm, 6, 1).silent(&[2]);
+    let (mut hostile, mut absent) = (engine(&hostile, Cohort::All), engine(&absent, Cohort::All));
+    for (with, without) in steps(&mut hostile, ROUNDS).iter().zip(&steps(&mut absent, ROUNDS)) {
+        assert_eq!(with.rejected.len(), 1);
+        let (client, why) = &with.rejected[0];
+        assert_eq!((client.0, why.reason()), (2, "not_finite"));
+        assert!(why.to_string().starts_with("client 2: NaN at coordinate "), "{why}");
+        assert_eq!((with.params, with.summary), (without.params, without.summary));
+    }
+    assert_eq!(state(&hostile), state(&absent), "{}", algorithm.name());
+}

@@ -1,0 +1,77 @@
+//! Runs of a population, told apart by every bit that they leave behind.
+
+use super::population::{CAP, Desks};
+use sottovoce_core::{Algorithm, Digest};
+use sottovoce_simulation::{Checkpoint, Cohort, Engine, RoundReport};
+use std::path::Path;
+
+/// What a run was: its reports in full, and its last state as the bytes of a checkpoint file.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Run {
+    pub(crate) reports: Vec<String>,
+    pub(crate) state: Vec<u8>,
+}
+
+pub(crate) type DeskEngine<'a, A> = Engine<'a, A, Desks<'a, A>>;
+
+pub(crate) fn config() -> Digest {
+    Digest::of(b"configuration of these runs")
+}
+
+pub(crate) fn engine<'a, A: Algorithm>(desks: &'a Desks<'a, A>, cohort: Cohort) -> DeskEngine<'a, A> {
+    Engine::new(desks.algorithm, desks, cohort, desks.seed, CAP, desks.start())
+}
+
+/// Runs in a pool of that many threads.
+pub(crate) fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+}
+
+/// Steps up to `rounds`; every report has to add up.
+pub(crate) fn steps<A: Algorithm>(engine: &mut DeskEngine<'_, A>, rounds: u64) -> Vec<RoundReport> {
+    let mut reports = Vec::new();
+    while engine.round() < rounds {
+        let report = engine.step().unwrap();
+        adds_up(&report);
+        assert_eq!(report.params, engine.params().digest());
+        reports.push(report);
+    }
+    reports
+}
+
+/// Every client asked is in one of the three lists, and what was sent is in the ledger.
+pub(crate) fn adds_up(report: &RoundReport) {
+    let listed = report.accepted.len() + report.rejected.len() + report.dropped.len();
+    assert_eq!(listed as u64, report.cohort, "{report:?}");
+    assert_eq!(report.ledger.len(), report.accepted.len() + report.rejected.len());
+    assert_eq!(report.bytes_up, report.ledger.iter().map(|l| l.bytes).sum::<u64>());
+    let mut clients: Vec<u64> = report.accepted.iter().map(|a| a.client.0).collect();
+    clients.extend(report.rejected.iter().map(|(c, _)| c.0));
+    clients.extend(report.dropped.iter().map(|(c, _)| c.0));
+    clients.sort_unstable();
+    clients.dedup();
+    assert_eq!(clients.len() as u64, report.cohort, "a client in two lists: {report:?}");
+    assert!(report.accepted.is_sorted_by_key(|a| a.client) && report.ledger.is_sorted_by_key(|l| l.client));
+}
+
+/// A whole run on that many threads.
+pub(crate) fn run<A: Algorithm>(desks: &Desks<'_, A>, cohort: Cohort, rounds: u64, threads: usize) -> Run {
+    let mut engine = engine(desks, cohort);
+    // Reports hold NaN where clients sent it, which is not equal to itself; their text is.
+    let reports =
+        on_threads(threads, || steps(&mut engine, rounds)).iter().map(|r| format!("{r:?}")).collect();
+    Run { reports, state: state(&engine) }
+}
+
+pub(crate) fn write<A: Algorithm>(engine: &DeskEngine<'_, A>, path: &Path) {
+    let (params, server) = (engine.params().clone(), engine.server().clone());
+    Checkpoint { config: config(), round: engine.round(), params, server }.write(path).unwrap();
+}
+
+/// Round, parameters and server state, as a checkpoint file has them.
+pub(crate) fn state<A: Algorithm>(engine: &DeskEngine<'_, A>) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    write(engine, &path);
+    std::fs::read(path).unwrap()
+}

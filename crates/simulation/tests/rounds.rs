@@ -1,0 +1,225 @@
+//! Whole rounds with clients that train: the same bits however they run, and what hostile clients cannot do.
+
+mod common;
+
+use common::laws::algorithm_laws;
+use common::momentum::Momentum;
+use common::population::{CAP, Desks, Task};
+use common::run::{adds_up, engine, on_threads, run, state, steps};
+use sottovoce_aggregator::{AggregateError, Rejection};
+use sottovoce_algorithms::{FedAvg, FedProx};
+use sottovoce_core::{Address, Algorithm, ClientId, Digest, Purpose, Update};
+use sottovoce_models::Workspace;
+use sottovoce_simulation::{Cohort, RoundError};
+use std::sync::Mutex;
+
+const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
+
+#[test]
+fn every_algorithm_keeps_the_laws() {
+    algorithm_laws(&FEDAVG);
+    algorithm_laws(&FedAvg { server_lr: 0.3 });
+    algorithm_laws(&FedProx { mu: 0.1, server_lr: 1.0 });
+    algorithm_laws(&Momentum { beta: 0.9 });
+}
+
+#[test]
+fn fedprox_without_a_pull_is_fedavg() {
+    let prox = FedProx { mu: 0.0, server_lr: 0.7 };
+    let avg = FedAvg { server_lr: 0.7 };
+    let cohort = Cohort::Uniform { size: 5 };
+    assert_eq!(run(&Desks::new(&prox, 14, 3), cohort, 6, 2), run(&Desks::new(&avg, 14, 3), cohort, 6, 2));
+    let pulled = FedProx { mu: 0.1, server_lr: 0.7 };
+    assert_ne!(
+        run(&Desks::new(&pulled, 14, 3), cohort, 6, 2).state,
+        run(&Desks::new(&avg, 14, 3), cohort, 6, 2).state
+    );
+}
+
+/// A pull towards the start leaves less of a way from it.
+#[test]
+fn a_stronger_pull_stays_nearer() {
+    let way = |mu| {
+        let prox = FedProx { mu, server_lr: 1.0 };
+        let desks = Desks::new(&prox, 6, 3);
+        let mut engine = engine(&desks, Cohort::All);
+        steps(&mut engine, 1);
+        engine.params().values().iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()
+    };
+    assert!(way(0.0) > way(0.1) && way(0.1) > way(1.0), "{} {} {}", way(0.0), way(0.1), way(1.0));
+}
+
+/// One client is the whole mean, so the round gives what its training gave. The sum's grid is 2⁻⁴⁰ of the weight
+/// cap: at the full weight, values from 2⁻¹⁷ on are multiples of it and come back bit for bit.
+#[test]
+fn fedavg_of_one_client_is_local_training() {
+    let desks = Desks::new(&FEDAVG, 1, 8).tampering(|update| update.weight = CAP);
+    let mut federated = engine(&desks, Cohort::All);
+    let mut workspace = Workspace::default();
+    for round in 0..4 {
+        let start = federated.params().clone();
+        let order = Address::new(desks.seed, Purpose::BatchOrder).round(round);
+        let (client, model, data) = (ClientId(0), &desks.model, &desks.shards[0]);
+        let mut task = Task { client, model, data, start: &start, order, workspace: &mut workspace };
+        let trained = FEDAVG.client(&mut task, &()).unwrap();
+        let mut local = start.clone();
+        local.add_scaled(1.0, &trained.delta);
+        federated.step().unwrap();
+        let mut exact = 0;
+        for ((a, b), s) in federated.params().values().iter().zip(local.values()).zip(start.values()) {
+            let moved = (b - s).abs();
+            if moved >= libm::exp2f(-17.0) {
+                assert_eq!(a.to_bits(), b.to_bits(), "round {round}");
+                exact += 1;
+            } else {
+                let rounding = b.abs().max(a.abs()) * f32::EPSILON;
+                assert!((a - b).abs() <= libm::exp2f(-41.0) + rounding, "round {round}: {a} {b}");
+            }
+        }
+        assert!(exact > 20, "{exact} values moved far enough to compare");
+    }
+}
+
+#[test]
+fn a_cohort_of_nobody_leaves_the_model_as_it_is() {
+    let desks = Desks::new(&FEDAVG, 14, 1);
+    let mut engine = engine(&desks, Cohort::Poisson { rate: 0.05 });
+    let mut empty = 0;
+    for _ in 0..40 {
+        let before = engine.digest();
+        let report = engine.step().unwrap();
+        adds_up(&report);
+        assert_eq!(report.params == before, report.cohort == 0, "{report:?}");
+        if report.cohort == 0 {
+            assert_eq!((report.bytes_up, report.bytes_down, report.summary.loss), (0, 0, 0.0));
+            empty += 1;
+        }
+    }
+    assert!(empty > 5 && empty < 35, "{empty} of 40 rounds without a client");
+}
+
+#[test]
+fn values_that_do_not_belong_in_a_mean_are_left_out_wherever_they_stand() {
+    let absent = Desks::new(&FEDAVG, 6, 1).silent(&[3]);
+    let without = run(&absent, Cohort::All, 3, 1).state;
+    for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -1e30] {
+        for from_the_end in [false, true] {
+            let hostile = Desks::new(&FEDAVG, 6, 1).tampering(move |update| {
+                if update.client.0 == 3 {
+                    let values = update.delta.values_mut();
+                    let at = if from_the_end { values.len() - 1 } else { 0 };
+                    values[at] = bad;
+                }
+            });
+            for threads in [1, 8] {
+                assert_eq!(run(&hostile, Cohort::All, 3, threads).state, without, "{bad}");
+            }
+        }
+    }
+}
+
+/// Runs one round in which client 3 tampers, and another in which it is silent: same model, and this reason.
+fn refused(tamper: impl Fn(&mut Update) + Sync, reason: &str) {
+    let tampering = |update: &mut Update| {
+        if update.client.0 == 3 {
+            tamper(update);
+        }
+    };
+    let hostile = Desks::new(&FEDAVG, 6, 1).tampering(tampering);
+    let absent = Desks::new(&FEDAVG, 6, 1).silent(&[3]);
+    let mut without = engine(&absent, Cohort::All);
+    steps(&mut without, 2);
+    for threads in [1, 2, 8] {
+        let mut with = engine(&hostile, Cohort::All);
+        for report in on_threads(threads, || steps(&mut with, 2)) {
+            let refused: Vec<_> = report.rejected.iter().map(|(c, why)| (c.0, why.reason())).collect();
+            assert_eq!(refused, [(3, reason)], "round {} on {threads} threads", report.round);
+        }
+        assert_eq!(state(&with), state(&without), "{reason} on {threads} threads");
+    }
+}
+
+#[test]
+fn what_was_not_asked_for_is_refused() {
+    refused(|update| update.round += 1, "wrong_round");
+    refused(|update| update.base = Digest::of(b"other parameters"), "stale_base");
+    refused(|update| update.weight = CAP + 1, "weight_above_cap");
+    refused(|update| update.weight = u64::MAX, "weight_above_cap");
+}
+
+/// Whoever speaks in another's name is refused, and the other is heard, whichever of them comes first.
+#[test]
+fn an_update_in_the_name_of_another_is_refused() {
+    for other in [0, 2, 4, 5, 6, u64::MAX] {
+        refused(|update| update.client = ClientId(other), "wrong_sender");
+    }
+}
+
+#[test]
+fn a_message_of_an_earlier_round_is_refused() {
+    let kept = Mutex::new(None);
+    let desks = Desks::new(&FEDAVG, 6, 1).tampering(|update| {
+        if update.client.0 == 3 {
+            let mut kept = kept.lock().unwrap();
+            *update = kept.get_or_insert_with(|| update.clone()).clone();
+        }
+    });
+    let mut engine = engine(&desks, Cohort::All);
+    for report in steps(&mut engine, 3) {
+        let refused: Vec<_> = report.rejected.iter().map(|(c, why)| (c.0, why.clone())).collect();
+        let replayed = Rejection::WrongRound { client: ClientId(3), expected: report.round, got: 0 };
+        assert_eq!(refused, if report.round == 0 { vec![] } else { vec![(3, replayed)] });
+    }
+}
+
+#[test]
+fn a_weight_of_nothing_counts_nothing() {
+    let zero = Desks::new(&FEDAVG, 6, 1).tampering(|update| {
+        if update.client.0 == 3 {
+            update.weight = 0;
+        }
+    });
+    let absent = Desks::new(&FEDAVG, 6, 1).silent(&[3]);
+    let (mut zero, mut absent) = (engine(&zero, Cohort::All), engine(&absent, Cohort::All));
+    let (reports, _) = (steps(&mut zero, 2), steps(&mut absent, 2));
+    assert!(reports.iter().all(|r| r.accepted.len() == 6));
+    let parameters = |values: &[f32]| values.to_vec();
+    assert_eq!(parameters(zero.params().values()), parameters(absent.params().values()));
+}
+
+/// Fails a round on several pools; the model, the state and the round stay, and the next try says the same.
+fn fails<A: Algorithm>(desks: &Desks<'_, A>) -> RoundError {
+    let mut engine = engine(desks, Cohort::All);
+    let before = state(&engine);
+    let error = on_threads(1, || engine.step()).map(|r| r.rejected.len()).unwrap_err();
+    for threads in [1, 2, 8] {
+        assert_eq!(on_threads(threads, || engine.step()).unwrap_err().to_string(), error.to_string());
+        assert_eq!(state(&engine), before);
+    }
+    error
+}
+
+#[test]
+fn a_round_of_hostile_clients_fails_and_changes_nothing() {
+    let momentum = Momentum { beta: 0.9 };
+    let error = fails(&Desks::new(&momentum, 6, 1).tampering(|u| u.delta.values_mut()[0] = f32::NAN));
+    let RoundError::Aggregate { round, cohort, rejected, source, .. } = &error else { panic!("{error}") };
+    assert_eq!((*round, *cohort, *rejected, *source), (0, 6, 6, AggregateError::NoUpdates));
+    assert!(error.to_string().contains("the first: client 0: NaN at coordinate "), "{error}");
+
+    let error = fails(&Desks::new(&momentum, 6, 1).tampering(|u| u.weight = 0));
+    let RoundError::Aggregate { source, .. } = &error else { panic!("{error}") };
+    assert_eq!(*source, AggregateError::ZeroTotalWeight { updates: 6 });
+}
+
+/// Updates at the limit of the sum's range fill it after 2,097. The round says so on one thread as on many:
+/// who came last, or to which thread, is no reason to be left out.
+#[test]
+fn a_sum_that_is_full_fails_the_round_on_any_number_of_threads() {
+    let desks = Desks::new(&FEDAVG, 2200, 1).tampering(|update| {
+        update.weight = CAP;
+        update.delta.values_mut()[0] = 2000.0;
+    });
+    let RoundError::Aggregate { rejected, source, .. } = fails(&desks) else { panic!("another error") };
+    assert_eq!((rejected, source), (0, AggregateError::SumFull { updates: 2200 }));
+}
