@@ -14,11 +14,13 @@ pub fn with_le_bytes(values: &[f32], f: impl FnOnce(&[u8])) {
 }
 
 /// The values behind little-endian bytes; a rest of fewer than four bytes is not read.
+#[inline(always)]
 pub fn f32s(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ {
-    bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]))
+    bytes.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c))
 }
 
 /// The numbers behind little-endian bytes; a rest of fewer than four bytes is not read.
+#[inline(always)]
 pub fn u32s(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> + '_ {
-    bytes.chunks_exact(4).map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]]))
+    bytes.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c))
 }

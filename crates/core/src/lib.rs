@@ -2,6 +2,7 @@
 //! one of them may see. No text, no files, no clock, no threads.
 
 pub mod algorithm;
+pub mod aligned;
 pub mod bytes;
 pub mod digest;
 pub mod evaluation;

@@ -1,5 +1,6 @@
 //! Parameters of a model, whole ([`Params`]) or some rows of them ([`RowBlock`]).
 
+use crate::aligned::Aligned;
 use crate::digest::Digest;
 use crate::layout::Layout;
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -46,10 +47,13 @@ impl Params {
         ArrayViewMut2::from_shape(shape, &mut self.values[t.range()]).ok()
     }
     /// Copies the values of `rows` (ascending) into `into`, one row after another; cost follows the rows.
-    pub fn gather(&self, rows: &[u32], into: &mut Vec<f32>) {
-        into.clear();
+    pub fn gather(&self, rows: &[u32], into: &mut Aligned) {
+        into.resize(self.layout.params_in(rows.iter().copied()));
+        let mut rest = &mut **into;
         for range in self.layout.ranges(rows.iter().copied()) {
-            into.extend_from_slice(&self.values[range]);
+            let (row, tail) = rest.split_at_mut(range.len());
+            row.copy_from_slice(&self.values[range]);
+            rest = tail;
         }
     }
     /// Adds `factor · block`, row by row; cost follows the rows of the block.
@@ -195,9 +199,9 @@ mod tests {
         let l = layout();
         let mut p = Params::from_values(l.clone(), (0..11).map(|v| v as f32).collect()).unwrap();
         let rows: Arc<[u32]> = l.touched(&[1, 3]).into();
-        let mut local = Vec::new();
+        let mut local = Aligned::default();
         p.gather(&rows, &mut local);
-        assert_eq!(local, [2.0, 3.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
+        assert_eq!(*local, [2.0, 3.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
         let block = RowBlock::new(l, Rows::Some(rows), vec![1.0; 7]).unwrap();
         p.add_scaled(2.0, &block);
         assert_eq!(p.values(), [0.0, 1.0, 4.0, 5.0, 4.0, 5.0, 8.0, 9.0, 10.0, 11.0, 12.0]);

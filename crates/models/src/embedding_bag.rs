@@ -82,7 +82,7 @@ dispatch! {
     ) {
         let (table, dense) = params.split_at(params.len() - dim * classes - classes);
         let (output, bias) = dense.split_at(dim * classes);
-        scratch.hidden.resize(dim, 0.0);
+        scratch.hidden.resize(dim);
         bag(table, example, &mut scratch.hidden);
         logits.copy_from_slice(bias);
         for (h, row) in scratch.hidden.iter().zip(output.chunks_exact(classes)) {
@@ -103,9 +103,9 @@ dispatch! {
         // scores of minus infinity, which are zeros after the softmax.
         let wide = classes.next_multiple_of(COLUMNS);
         let Scratch { hidden, scores, back, packed, packed_gradient } = scratch;
-        hidden.resize(size * dim, 0.0);
-        back.resize(size * dim, 0.0);
-        scores.resize(size * wide, 0.0);
+        hidden.resize(size * dim);
+        back.resize(size * dim);
+        scores.resize(size * wide);
         pad(output, classes, wide, packed);
 
         for ((example, h), score) in
@@ -131,8 +131,7 @@ dispatch! {
             add(bias_gradient, &score[..classes]);
         }
 
-        packed_gradient.clear();
-        packed_gradient.resize(dim * wide, 0.0);
+        packed_gradient.zeros(dim * wide);
         accumulate_product::<L>(packed_gradient, hidden, (1, dim), scores, dim, size, wide);
         for (g, p) in output_gradient.chunks_exact_mut(classes).zip(packed_gradient.chunks_exact(wide)) {
             add(g, &p[..classes]);

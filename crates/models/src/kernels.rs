@@ -1,16 +1,17 @@
 //! Small matrix products in a fixed order, over rows padded to whole registers.
 
+use sottovoce_core::aligned::Aligned;
 use sottovoce_core::lanes::{LANES, Lanes};
 
 /// Rows of wide matrices are a multiple of this long.
 pub(crate) const COLUMNS: usize = 32;
 /// Rows computed together, so that a loaded register is used more than once.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 5;
 
 /// Copies rows of `narrow` numbers into rows of `wide` ones, zeros behind them.
 #[inline(always)]
-pub(crate) fn pad(rows: &[f32], narrow: usize, wide: usize, into: &mut Vec<f32>) {
-    into.resize(rows.len() / narrow * wide, 0.0);
+pub(crate) fn pad(rows: &[f32], narrow: usize, wide: usize, into: &mut Aligned) {
+    into.resize(rows.len() / narrow * wide);
     for (from, to) in rows.chunks_exact(narrow).zip(into.chunks_exact_mut(wide)) {
         to[..narrow].copy_from_slice(from);
         to[narrow..].fill(0.0);

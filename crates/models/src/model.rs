@@ -1,6 +1,7 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
+use sottovoce_core::aligned::Aligned;
 use sottovoce_core::{Layout, Params};
 use std::sync::Arc;
 
@@ -53,9 +54,9 @@ impl<'a> Batch<'a> {
 /// Buffers of a model, kept between calls; their content carries nothing from one call to the next.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    pub(crate) hidden: Vec<f32>,
-    pub(crate) scores: Vec<f32>,
-    pub(crate) back: Vec<f32>,
-    pub(crate) packed: Vec<f32>,
-    pub(crate) packed_gradient: Vec<f32>,
+    pub(crate) hidden: Aligned,
+    pub(crate) scores: Aligned,
+    pub(crate) back: Aligned,
+    pub(crate) packed: Aligned,
+    pub(crate) packed_gradient: Aligned,
 }

@@ -41,7 +41,7 @@ impl Model for SoftmaxRegression {
         gradient: &mut [f32],
         scratch: &mut Scratch,
     ) -> f32 {
-        scratch.scores.resize(self.classes, 0.0);
+        scratch.scores.resize(self.classes);
         gradient_kernel(params, batch, gradient, &mut scratch.scores)
     }
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], _scratch: &mut Scratch) {

@@ -4,7 +4,8 @@ use crate::examples::LocalExamples;
 use crate::model::{Batch, Model, Scratch};
 use crate::optimiser::{Optimiser, State};
 use serde::{Deserialize, Serialize};
-use sottovoce_core::{Address, Adjust, Params, RowBlock, Rows, Step, Trained, sampling};
+use sottovoce_core::aligned::Aligned;
+use sottovoce_core::{Address, Adjust, Params, RowBlock, Rows, Step, Trained, dispatch, sampling};
 
 /// How a client trains.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -28,9 +29,9 @@ fn yes() -> bool {
 /// Buffers of local training, kept between clients; their content carries nothing from one to the next.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    params: Vec<f32>,
-    start: Vec<f32>,
-    gradient: Vec<f32>,
+    params: Aligned,
+    start: Aligned,
+    gradient: Aligned,
     state: State,
     order: Vec<u32>,
     stamps: Vec<u32>,
@@ -70,12 +71,13 @@ pub fn train(
     let w = workspace;
     let cols = model.layout().tensors()[0].cols();
     let examples = &data.examples;
-    broadcast.gather(&data.rows, &mut w.start);
-    w.params.clone_from(&w.start);
+    broadcast.gather(&data.rows, &mut w.params);
+    if adjust.is_some() {
+        w.start.clone_from(&w.params);
+    }
     let dense = w.params.len() - model.dense();
     let table_rows = dense / cols;
-    w.gradient.clear();
-    w.gradient.resize(w.params.len(), 0.0);
+    w.gradient.zeros(w.params.len());
     w.state.reset(&how.optimiser, w.params.len());
     w.stamps.clear();
     w.stamps.resize(table_rows, 0);
@@ -115,8 +117,10 @@ pub fn train(
 
     let mut values = std::mem::take(&mut w.spare);
     values.clear();
-    values.extend(w.params.iter().zip(&w.start).map(|(p, s)| p - s));
-    if let Some(at) = first_not_finite(&values) {
+    values.resize(w.params.len(), 0.0);
+    if !moves(&mut values, &w.params, broadcast, &data.rows) {
+        let at =
+            values.iter().position(|v| !v.is_finite()).expect("a difference that is not finite was seen");
         return Err(NotFinite { at, value: values[at] });
     }
     let rows = Rows::Some(data.rows.clone());
@@ -126,8 +130,21 @@ pub fn train(
     Ok(Trained { delta, loss: mean as f32, steps })
 }
 
-fn first_not_finite(values: &[f32]) -> Option<usize> {
-    // Without an early exit the common case runs in whole registers.
-    let clean = values.iter().fold(true, |ok, v| ok & v.is_finite());
-    if clean { None } else { values.iter().position(|v| !v.is_finite()) }
+dispatch! {
+    /// Writes local minus broadcast parameters to `out`; false if any of it is not finite.
+    fn moves<L>(out: &mut [f32], local: &[f32], broadcast: &Params, rows: &[u32]) -> bool {
+        let (mut out, mut local, mut largest) = (out, local, 0u32);
+        for range in broadcast.layout().ranges(rows.iter().copied()) {
+            let (to, out_rest) = out.split_at_mut(range.len());
+            let (from, local_rest) = local.split_at(range.len());
+            (out, local) = (out_rest, local_rest);
+            for ((o, p), s) in to.iter_mut().zip(from).zip(&broadcast.values()[range]) {
+                *o = p - s;
+                // Magnitudes order like their bits, infinity and NaN last: no branch.
+                let magnitude = o.to_bits() & 0x7fff_ffff;
+                largest = if magnitude > largest { magnitude } else { largest };
+            }
+        }
+        largest < f32::INFINITY.to_bits()
+    }
 }
