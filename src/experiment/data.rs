@@ -8,7 +8,7 @@ use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShard
 use sottovoce_core::{ClientId, Layout};
 use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression};
 use sottovoce_transcripts::deident::{Policy, Redactor};
-use sottovoce_transcripts::partition::{Item, PoolBuilder, Scheme, partition, partition_like};
+use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
 use sottovoce_transcripts::retention::{Retention, RetentionReport};
 use sottovoce_transcripts::{Language, Split, Synthetic, Transcript};
@@ -87,7 +87,7 @@ impl Data {
 
     /// The same shards, made once and kept in memory.
     fn kept(self) -> Self {
-        let clients: Vec<ClientId> = (0..self.shards.clients()).map(ClientId).collect();
+        let clients: Vec<ClientId> = (0..self.shards.training_clients()).map(ClientId).collect();
         let both = |c: &ClientId| (self.shards.shard(*c).into_owned(), self.shards.held_out(*c).into_owned());
         let (train, held_out): (Vec<_>, Vec<_>) = clients.par_iter().map(both).unzip();
         let sizes = || train.iter().map(|s: &LocalExamples| s.examples.len() as u64);
@@ -238,9 +238,12 @@ fn deal(
         }
         examples
     };
+    let unseen =
+        if scheme == (Scheme::Natural {}) { unseen_clients(&pool, &own_test.unassigned) } else { vec![] };
+    let own_test = own_test.shards.iter().chain(&unseen);
     let stored = StoredShards {
         train: dealt.shards.iter().map(|s| shard(s, &train, &pool.train).localise(model.layout())).collect(),
-        held_out: own_test.shards.iter().map(|s| shard(s, &test, &pool.test)).collect(),
+        held_out: own_test.map(|s| shard(s, &test, &pool.test)).collect(),
     };
     let held_out = |features: &[Featurised], items: &[Item]| {
         let mut out = HeldOut::default();
@@ -262,6 +265,20 @@ fn deal(
         domains: pool.domains,
         origin,
     })
+}
+
+/// Test items of the natural clients that hold no training transcript, in the order of their keys.
+fn unseen_clients(pool: &Pool, unassigned: &[u32]) -> Vec<Vec<u32>> {
+    let mut unseen: BTreeMap<u32, Vec<u32>> =
+        (0..pool.client_keys.len() as u32).map(|k| (k, vec![])).collect();
+    for key in pool.train.iter().filter_map(|item| item.client_key) {
+        unseen.remove(&key);
+    }
+    for item in unassigned {
+        let own = pool.test[*item as usize].client_key.and_then(|key| unseen.get_mut(&key));
+        own.into_iter().for_each(|own| own.push(*item));
+    }
+    unseen.into_values().collect()
 }
 
 /// A synthetic population whose clients exist while they are asked.
@@ -299,7 +316,7 @@ impl Data {
     pub fn in_one_place(&self, at_most: u64) -> LocalExamples {
         let mut all = Examples::default();
         let mut rows = Vec::new();
-        for client in (0..self.shards.clients()).map(ClientId) {
+        for client in (0..self.shards.training_clients()).map(ClientId) {
             if all.len() as u64 >= at_most {
                 break;
             }

@@ -49,11 +49,11 @@ pub enum ExperimentError {
         largest: u64,
     },
     /// More clients in a cohort than there are.
-    #[error("rounds.cohort.size = {size}, but there are {clients} clients")]
+    #[error("rounds.cohort.size = {size}, but {clients} clients have training data")]
     CohortTooLarge {
         /// As configured.
         size: u64,
-        /// The population.
+        /// Clients with training data.
         clients: u64,
     },
     /// The model is too large.

@@ -65,7 +65,7 @@ impl Experiment {
     pub fn new(config: Config) -> Result<Self, ExperimentError> {
         let started = Instant::now();
         let data = Data::prepare(&config)?;
-        let clients = data.shards.clients();
+        let clients = data.shards.training_clients();
         if let Cohort::Uniform { size } = config.rounds.cohort
             && size > clients
         {

@@ -34,7 +34,7 @@ pub fn local_only<S: Shards + ?Sized>(
     at_most: u64,
 ) -> Result<Option<(Evaluation, u64)>, NotFinite> {
     let mut stream = Address::new(seed, Purpose::Sample).stream();
-    let clients = shards.clients();
+    let clients = shards.training_clients();
     let chosen = sampling::distinct(&mut stream, clients, at_most.min(clients));
     let start = model.init(seed);
     let evaluated: Vec<Evaluation> = chosen

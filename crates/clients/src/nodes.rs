@@ -55,7 +55,7 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A::Server> for Nodes<'_, A, S>
     type Worker = Worker;
 
     fn clients(&self) -> u64 {
-        self.shards.clients()
+        self.shards.training_clients()
     }
     fn worker(&self) -> Worker {
         Worker::default()

@@ -9,6 +9,11 @@ pub trait Shards: Send + Sync {
     /// Number of clients.
     fn clients(&self) -> u64;
 
+    /// How many of them can be asked to train: the first so many. The others have held-out examples only.
+    fn training_clients(&self) -> u64 {
+        self.clients()
+    }
+
     /// A client's training examples, their rows numbered within what they touch.
     fn shard(&self, client: ClientId) -> Cow<'_, LocalExamples>;
 
@@ -21,12 +26,15 @@ pub trait Shards: Send + Sync {
 pub struct StoredShards {
     /// Training examples of each client.
     pub train: Vec<LocalExamples>,
-    /// Held-out examples of each client; as many as `train`.
+    /// Held-out examples of each client: of those in `train`, then of clients that have nothing else.
     pub held_out: Vec<Examples>,
 }
 
 impl Shards for StoredShards {
     fn clients(&self) -> u64 {
+        self.held_out.len() as u64
+    }
+    fn training_clients(&self) -> u64 {
         self.train.len() as u64
     }
     fn shard(&self, client: ClientId) -> Cow<'_, LocalExamples> {

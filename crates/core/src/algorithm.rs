@@ -112,7 +112,7 @@ pub trait Population<S>: Sync {
     /// Scratch space of one thread; its content never reaches a result.
     type Worker: Send;
 
-    /// Number of clients; they are numbered from 0.
+    /// Number of clients that can be asked; they are numbered from 0.
     fn clients(&self) -> u64;
 
     /// Scratch space for one thread.
