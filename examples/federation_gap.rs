@@ -24,7 +24,8 @@ const PARTITIONS: [&str; 3] = [
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::args().nth(1).ok_or("name the folder that holds banking77, clinc150 and massive_zh")?;
+    let folder =
+        std::env::args().nth(1).ok_or("name the folder that holds banking77, clinc150 and massive_zh")?;
     let mut rows = Vec::new();
     for (name, text) in SETS {
         let mut centralised = Vec::new();

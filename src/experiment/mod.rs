@@ -4,6 +4,7 @@ pub mod data;
 pub mod inspect;
 pub mod record;
 pub mod run;
+mod stopwatch;
 pub mod summary;
 
 pub use data::Data;

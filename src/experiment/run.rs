@@ -4,6 +4,7 @@ use crate::config::{AlgorithmConfig, Config};
 use crate::experiment::ExperimentError;
 use crate::experiment::data::{Data, HeldOut};
 use crate::experiment::record::Record;
+use crate::experiment::stopwatch::Stopwatch;
 use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary};
 use crate::memory::peak_rss_bytes;
 use sottovoce_algorithms::{FedAvg, FedProx};
@@ -14,7 +15,6 @@ use sottovoce_models::LocalTraining;
 use sottovoce_simulation::{Checkpoint, Cohort, Engine, RoundReport};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 /// An experiment with its data, ready to run.
 pub struct Experiment {
@@ -22,7 +22,7 @@ pub struct Experiment {
     data: Data,
     transforms: Vec<Box<dyn Transform>>,
     weight_cap: u64,
-    started: Instant,
+    started: Stopwatch,
 }
 
 /// What an experiment is at.
@@ -63,7 +63,7 @@ impl Observer for () {}
 impl Experiment {
     /// Checks what can only be checked with the data at hand.
     pub fn new(config: Config) -> Result<Self, ExperimentError> {
-        let started = Instant::now();
+        let started = Stopwatch::start();
         let data = Data::prepare(&config)?;
         let clients = data.shards.training_clients();
         if let Cohort::Uniform { size } = config.rounds.cohort
@@ -135,12 +135,12 @@ impl Experiment {
         observer.stage(Stage::Rounds(config.rounds.count));
         let mut ended = Ended::Completed;
         while engine.round() < config.rounds.count {
-            let begin = Instant::now();
+            let begin = Stopwatch::start();
             let report = engine.step()?;
-            totals.round_seconds += begin.elapsed().as_secs_f64();
+            totals.round_seconds += begin.seconds();
             totals.asked_here += report.cohort;
             if totals.first_round_seconds == 0.0 {
-                totals.first_round_seconds = self.started.elapsed().as_secs_f64();
+                totals.first_round_seconds = self.started.seconds();
             }
             let accuracy = self.evaluation_due(engine.round()).then(|| self.watch(engine.params()));
             record.round(&report, accuracy)?;
@@ -216,7 +216,7 @@ impl Experiment {
         let over_clients = self.over_clients(params, rounds, totals, record)?;
         let baselines =
             if ended == Ended::Interrupted { Baselines::default() } else { self.baselines(observer)? };
-        let wall = self.started.elapsed().as_secs_f64();
+        let wall = self.started.seconds();
         Ok(Summary {
             name: config.name.clone(),
             rounds,

@@ -82,6 +82,12 @@ pub enum ClientError {
         /// Who.
         client: ClientId,
     },
+    /// The client's code panicked; the others go on.
+    #[error("client {client}: panicked")]
+    Panicked {
+        /// Who.
+        client: ClientId,
+    },
     /// Local training diverged.
     #[error("client {client}: training gave a {value} at parameter {at} of its rows; lower local.lr")]
     NotFinite {

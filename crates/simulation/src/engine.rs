@@ -8,6 +8,7 @@ use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
     Algorithm, Broadcast, ClientError, ClientId, Digest, LedgerLine, Params, Population, wire,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -208,13 +209,18 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(client) = cohort.get(place) else { return outcomes };
                     let client = ClientId(*client);
-                    let outcome = match self.population.answer(worker, &broadcast, client) {
+                    let ask = || match self.population.answer(worker, &broadcast, client) {
                         Err(why) => Outcome::Dropped(why),
                         Ok((message, line)) => match open.receive_from(client, part, message) {
                             Ok(head) => Outcome::Accepted(head, line),
                             Err(why) => Outcome::Rejected(why, line),
                         },
                     };
+                    let outcome = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+                        // Whatever the panic left half done is thrown away.
+                        *worker = self.population.worker();
+                        Outcome::Dropped(ClientError::Panicked { client })
+                    });
                     outcomes.push((place, outcome));
                 }
             })

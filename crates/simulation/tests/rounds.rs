@@ -8,9 +8,9 @@ use common::population::{CAP, Desks, Task};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Rejection};
 use sottovoce_algorithms::{FedAvg, FedProx};
-use sottovoce_core::{Address, Algorithm, ClientId, Digest, Purpose, Update};
+use sottovoce_core::{Address, Algorithm, ClientError, ClientId, Digest, Purpose, Update};
 use sottovoce_models::Workspace;
-use sottovoce_simulation::{Cohort, RoundError};
+use sottovoce_simulation::{Cohort, Engine, RoundError};
 use std::sync::Mutex;
 
 const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
@@ -222,4 +222,19 @@ fn a_sum_that_is_full_fails_the_round_on_any_number_of_threads() {
     });
     let RoundError::Aggregate { rejected, source, .. } = fails(&desks) else { panic!("another error") };
     assert_eq!((rejected, source), (0, AggregateError::SumFull { updates: 2200 }));
+}
+
+#[test]
+fn a_client_that_panics_is_left_out_and_nobody_else() {
+    let panicking = Desks::new(&FEDAVG, 6, 3).tampering(|update| {
+        assert!(update.client != ClientId(2) || update.round != 1, "client 2 panics in round 1");
+    });
+    let mut engine = Engine::new(&FEDAVG, &panicking, Cohort::All, 3, CAP, panicking.start());
+    for round in 0..3 {
+        let report = engine.step().unwrap();
+        let gone = ClientId(2);
+        let expected = if round == 1 { vec![(gone, ClientError::Panicked { client: gone })] } else { vec![] };
+        assert_eq!(report.accepted.len() + expected.len(), 6);
+        assert_eq!(report.dropped, expected);
+    }
 }

@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::time::Instant;
 
-use sottovoce_transcripts::deident::{Detector, Policy, Redactor, Span};
+use sottovoce_transcripts::deident::{Detector, Span};
 
 fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").expect("stderr is open");
@@ -143,34 +142,5 @@ fn texts_without_identifiers_stay_as_they_are() {
         }
         say(&format!("{name}: {touched} of {texts} texts touched {kinds:?}"));
         assert!(touched * 100 < texts, "{name}: {touched} of {texts}");
-    }
-}
-
-/// Run with `--release -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn throughput() {
-    let Some(data) = data() else { return };
-    let start = Instant::now();
-    let redactor = Redactor::new(Policy::default());
-    say(&format!("building a redactor: {:?}", start.elapsed()));
-    for file in [
-        "banking77/train.jsonl.gz",
-        "massive_zh/train.jsonl.gz",
-        "multidogo/train.jsonl.gz",
-        "crosswoz_zh/test.jsonl.gz",
-        "pii_presidio/test.jsonl.gz",
-    ] {
-        let texts: Vec<String> = lines(&data, file).iter().map(|l| text_of(l).to_owned()).collect();
-        let bytes: usize = texts.iter().map(String::len).sum();
-        let mut best = f64::INFINITY;
-        let mut masked = 0;
-        for _ in 0..7 {
-            let start = Instant::now();
-            masked = texts.iter().filter(|t| !redactor.redact(t).spans.is_empty()).count();
-            best = best.min(start.elapsed().as_secs_f64());
-        }
-        let rate = bytes as f64 / best / 1e6;
-        say(&format!("{file}: {} texts, {bytes} bytes, {masked} masked, {rate:.1} MB/s", texts.len()));
     }
 }
