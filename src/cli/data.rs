@@ -99,14 +99,18 @@ fn inspect_data(args: &Inspect) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Names listed before "and N more".
+const SHOWN: usize = 6;
+
 fn describe(name: &str, i: &Inspection) -> String {
     let spread = |s: &sottovoce::transcripts::inspect::Spread| {
         let (least, most) = (thousands(s.min), thousands(s.max));
         format!("{least} to {most}, mean {:.1}, median {:.1}, Gini {:.2}", s.mean, s.median, s.gini)
     };
     let counts = |all: Vec<(String, u64)>| {
-        let shown: Vec<String> = all.iter().take(12).map(|(k, n)| format!("{k} {}", thousands(*n))).collect();
-        let rest = all.len().saturating_sub(12);
+        let shown: Vec<String> =
+            all.iter().take(SHOWN).map(|(k, n)| format!("{k} {}", thousands(*n))).collect();
+        let rest = all.len().saturating_sub(SHOWN);
         shown.join(", ") + &if rest > 0 { format!(", and {rest} more") } else { String::new() }
     };
     let lower = |s: String| s.to_lowercase();

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// Federated learning of intent classifiers on customer-service transcripts, simulated bit for bit.
 ///
 /// Without a command it runs the embedded quickstart: a synthetic support centre in Chinese and English, learned
-/// from by 100 clients whose transcripts stay where they are.
+/// from by 200 clients whose transcripts stay where they are.
 #[derive(Debug, Parser)]
 #[command(name = "sottovoce", version, propagate_version = true, args_conflicts_with_subcommands = true)]
 struct Cli {

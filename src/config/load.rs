@@ -10,7 +10,7 @@ use toml::{Table, Value};
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
