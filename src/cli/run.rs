@@ -37,18 +37,19 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let config = args.config.load()?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
-    let mut record = match &args.out {
-        None => Record::none(),
-        Some(path) if args.resume => Record::reopen(path)?,
-        Some(path) => Record::create(path)?,
-    };
     let mut watch = Watch::new(args.quiet);
-    let (experiment, summary, params) = pool.install(|| {
+    let (experiment, record, summary, params) = pool.install(|| {
         watch.begin(&config.name);
+        // The data are checked first: what cannot run leaves no folder behind.
         let experiment = Experiment::new(config)?;
+        let mut record = match &args.out {
+            None => Record::none(),
+            Some(path) if args.resume => Record::reopen(path)?,
+            Some(path) => Record::create(path)?,
+        };
         record.begin(experiment.config(), experiment.data())?;
         let (summary, params) = experiment.run(&mut record, &mut watch)?;
-        Ok::<_, Failure>((experiment, summary, params))
+        Ok::<_, Failure>((experiment, record, summary, params))
     })?;
     watch.end();
     record.finish(experiment.config(), &experiment.data().labels, &params, &summary)?;

@@ -99,8 +99,12 @@ fn overridden(
     result.map_err(|e| {
         let path = e.path().to_string();
         let message = e.into_inner().message().to_owned();
-        let blame = overrides.iter().find(|o| o.split('=').next().is_some_and(|k| touches(k.trim(), &path)));
-        match blame {
+        // The path ends at a table with a `kind`: among overrides below it, an unknown name says which one it was.
+        let key = |o: &String| o.split('=').next().unwrap_or_default().trim().to_owned();
+        let unknown = message.strip_prefix("unknown field `").and_then(|m| m.split('`').next());
+        let mut touching = overrides.iter().rev().filter(|o| touches(&key(o), &path));
+        let named = touching.clone().find(|o| unknown.is_some() && key(o).rsplit('.').next() == unknown);
+        match named.or_else(|| touching.next()) {
             Some(given) => {
                 let message = first_line(&message);
                 ConfigError::Override { given: given.clone(), help: suggestion(&message), message }
@@ -125,7 +129,7 @@ fn set(table: &mut Table, keys: &[&str], value: Value) -> Result<(), String> {
         let next = at.entry(*key).or_insert_with(|| Value::Table(Table::new()));
         at = next.as_table_mut().ok_or_else(|| format!("{key} is a value, not a table"))?;
     }
-    // Tables merge, so that {kind = "adam", lr = 0.1} replaces the whole and a plain key just itself.
+    // A table replaces the whole table, so that one kind of optimiser leaves no keys of another behind.
     at.insert((*last).to_owned(), value);
     Ok(())
 }
@@ -242,6 +246,9 @@ cohort = { kind = "all" }
         let (message, help, _) = fails(GOOD, &["rounds.cout=3"]);
         assert!(message.starts_with("rounds.cout=3: unknown field `cout`"), "{message}");
         assert_eq!(help.as_deref(), Some("did you mean `count`?"));
+        let poisson = "rounds.cohort={kind=\"poisson\",rate=0.5}";
+        let (message, ..) = fails(GOOD, &[poisson, "rounds.cohort.size=2", "rounds.cohort.rate=0.1"]);
+        assert!(message.starts_with("rounds.cohort.size=2: unknown field `size`"), "{message}");
     }
 
     #[test]

@@ -133,8 +133,9 @@ impl Experiment {
         };
         let mut totals = Totals::of(record, config)?;
         observer.stage(Stage::Rounds(config.rounds.count));
-        let mut ended = Ended::Completed;
-        while engine.round() < config.rounds.count {
+        let mut interrupted = false;
+        // A resumed run may have been at its end already.
+        while engine.round() < config.rounds.count && !totals.stalled(config) {
             let begin = Stopwatch::start();
             let report = engine.step()?;
             totals.round_seconds += begin.seconds();
@@ -145,7 +146,9 @@ impl Experiment {
             let accuracy = self.evaluation_due(engine.round()).then(|| self.watch(engine.params()));
             record.round(&report, accuracy)?;
             totals.add(&report);
-            let stopping = accuracy.is_some_and(|a| totals.no_gain(a, config));
+            if let Some(accuracy) = accuracy {
+                totals.watch(accuracy, config);
+            }
             let wish = observer.round(&Progress { report: &report, accuracy });
             let checkpoint = || Checkpoint {
                 config: config.digest(),
@@ -155,17 +158,18 @@ impl Experiment {
             };
             if wish.is_break() {
                 record.checkpoint(checkpoint)?;
-                ended = Ended::Interrupted;
+                interrupted = true;
                 break;
             }
             if config.rounds.checkpoint_every > 0 && engine.round() % config.rounds.checkpoint_every == 0 {
                 record.checkpoint(checkpoint)?;
             }
-            if stopping {
-                ended = Ended::StoppedEarly;
-                break;
-            }
         }
+        let ended = match (interrupted, totals.stalled(config)) {
+            (true, _) => Ended::Interrupted,
+            (false, true) => Ended::StoppedEarly,
+            (false, false) => Ended::Completed,
+        };
         observer.stage(Stage::Evaluation);
         let rounds = engine.round();
         let summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
@@ -342,7 +346,7 @@ impl Totals {
                 *entry = (*examples, entry.1 + 1);
             }
             if let Some(accuracy) = line.accuracy {
-                totals.no_gain(accuracy, config);
+                totals.watch(accuracy, config);
             }
         })?;
         Ok(totals)
@@ -360,14 +364,18 @@ impl Totals {
     fn examples(&self) -> u64 {
         self.participants.values().map(|(examples, _)| examples).sum()
     }
-    fn no_gain(&mut self, accuracy: f64, config: &Config) -> bool {
-        let Some(stopping) = config.rounds.early_stopping else { return false };
+    /// Takes note of an evaluation for early stopping.
+    fn watch(&mut self, accuracy: f64, config: &Config) {
+        let Some(stopping) = config.rounds.early_stopping else { return };
         if accuracy > self.best + stopping.min_gain {
             self.best = accuracy;
             self.without_gain = 0;
         } else {
             self.without_gain += 1;
         }
-        self.without_gain >= stopping.patience
+    }
+    /// Whether evaluations have gone without a gain for as long as early stopping waits.
+    fn stalled(&self, config: &Config) -> bool {
+        config.rounds.early_stopping.is_some_and(|stopping| self.without_gain >= stopping.patience)
     }
 }
