@@ -6,7 +6,7 @@ use common::{bytes, json, json_lines, sottovoce, sum};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::tempdir;
 
 fn name(path: &Path) -> &str {
@@ -127,10 +127,8 @@ fn a_run_directory_is_whole_and_agrees_with_itself() {
 /// Begins a run, sends `signal` once there is a checkpoint, and returns the exit code.
 fn interrupt(overrides: &[&str], out: &Path, signal: &str) -> Option<i32> {
     let mut child = sottovoce(&["run"]).small().set(overrides).out(out).start();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !out.join("checkpoint.bin").exists() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let looks = (0..15_000).take_while(|_| !out.join("checkpoint.bin").exists());
+    looks.for_each(|_| std::thread::sleep(Duration::from_millis(2)));
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(sent.is_ok(), "kill can be run");
     child.wait().expect("the program under test can be waited for").code()
