@@ -290,9 +290,9 @@ fn a_configuration_that_cannot_be_says_what_and_where() {
     let file = folder.path().join("bad.toml");
     let good = include_str!("../examples/quickstart.toml");
     for (from, to, parts) in [
-        ("epochs = 2", "epoch = 2", &["unknown field `epoch`", "did you mean `epochs`?", "bad.toml:"][..]),
-        ("count = 60", "count = \"x\"", &["invalid type", "bad.toml:"]),
-        ("count = 60", "count = 0", &["rounds.count = 0: expected 1 to", "bad.toml:"]),
+        ("epochs = 1", "epoch = 1", &["unknown field `epoch`", "did you mean `epochs`?", "bad.toml:"][..]),
+        ("count = 150", "count = \"x\"", &["invalid type", "bad.toml:"]),
+        ("count = 150", "count = 0", &["rounds.count = 0: expected 1 to", "bad.toml:"]),
         ("[rounds]", "[rounds", &["bad.toml:"]),
         ("[data.synthetic]", "[data.synthetic]\nalpha = 0", &["data.synthetic", "bad.toml:"]),
     ] {

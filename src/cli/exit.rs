@@ -59,6 +59,7 @@ fn from_configuration(e: &ExperimentError) -> bool {
         E::Partition(_)
             | E::Synthetic(_)
             | E::NoTrainingData
+            | E::NoTestData
             | E::NoValidation
             | E::WeightCap { .. }
             | E::CohortTooLarge { .. }

@@ -38,6 +38,9 @@ pub enum ExperimentError {
         "no training transcript is left; look at data.path, retention and the splits with `sottovoce data inspect`"
     )]
     NoTrainingData,
+    /// Nothing to evaluate on.
+    #[error("no test transcript; add a test file to data.path, or rows whose split is test")]
+    NoTestData,
     /// Early stopping without a split to look at.
     #[error("rounds.early_stopping needs a validation split, and the data have none")]
     NoValidation,

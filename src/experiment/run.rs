@@ -65,6 +65,9 @@ impl Experiment {
     pub fn new(config: Config) -> Result<Self, ExperimentError> {
         let started = Stopwatch::start();
         let data = Data::prepare(&config)?;
+        if data.test.examples.is_empty() {
+            return Err(ExperimentError::NoTestData);
+        }
         let clients = data.shards.training_clients();
         if let Cohort::Uniform { size } = config.rounds.cohort
             && size > clients

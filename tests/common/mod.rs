@@ -18,6 +18,7 @@ pub(crate) const SMALL: &[&str] = &[
     "data.synthetic.transcripts_per_client=15",
     "data.test_examples=60",
     "features.buckets=2048",
+    "local.optimiser.lr=4.0",
     "rounds.count=4",
     "rounds.cohort.size=4",
     "baselines.centralised=false",

@@ -122,7 +122,6 @@ impl PartialSum {
 
     fn first_refused(&self, update: &UpdateView<'_>, factor: f64) -> Rejection {
         let client = update.head.client;
-        let limit = LARGEST / factor;
         let places = match update.rows() {
             None => self.layout.ranges(0..self.layout.rows() as u32).flatten().collect::<Vec<_>>(),
             Some(rows) => self.layout.ranges(rows).flatten().collect(),
@@ -131,8 +130,9 @@ impl PartialSum {
             if !value.is_finite() {
                 return Rejection::NotFinite { client, coordinate, value };
             }
-            if f64::from(value.abs()) >= limit {
-                return Rejection::OutOfRange { client, coordinate, value, limit: limit as f32 };
+            if f64::from(value.abs()) * factor >= LARGEST {
+                let limit = (LARGEST / factor) as f32;
+                return Rejection::OutOfRange { client, coordinate, value, limit };
             }
         }
         unreachable!("called for an update whose largest magnitude is refused")
