@@ -27,8 +27,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod arrays;
 pub mod config;
 pub mod experiment;
+pub mod limits;
 mod memory;
 pub mod saved;
 

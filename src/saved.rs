@@ -38,20 +38,17 @@ impl SavedModel {
 
     /// Writes a safetensors file; the same model gives the same bytes.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut failed = None;
-        bytes::with_le_bytes(self.params.values(), |values| {
-            let tensors = self.params.layout().tensors().iter().map(|t| {
-                let range = t.range().start * 4..t.range().end * 4;
-                let view = TensorView::new(Dtype::F32, vec![t.rows(), t.cols()], &values[range]);
-                (t.name(), view.expect("a layout's ranges have the size of its shapes"))
-            });
-            let meaning = serde_json::to_string(&self.meaning).expect("strings can be written as JSON");
-            // One entry: a map of more would be written in random order.
-            #[allow(clippy::disallowed_types)]
-            let metadata = std::collections::HashMap::from([(KEY.to_owned(), meaning)]);
-            failed = safetensors::serialize_to_file(tensors, Some(metadata), path).err();
+        let values = bytes::le_bytes(self.params.values());
+        let tensors = self.params.layout().tensors().iter().map(|t| {
+            let range = t.range().start * 4..t.range().end * 4;
+            let view = TensorView::new(Dtype::F32, vec![t.rows(), t.cols()], &values[range]);
+            (t.name(), view.expect("a layout's ranges have the size of its shapes"))
         });
-        failed.map_or(Ok(()), |e| Err(io::Error::other(e)))
+        let meaning = serde_json::to_string(&self.meaning).expect("strings can be written as JSON");
+        // One entry: a map of more would be written in random order.
+        #[allow(clippy::disallowed_types)]
+        let metadata = std::collections::HashMap::from([(KEY.to_owned(), meaning)]);
+        safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(io::Error::other)
     }
 
     /// Reads a file that [`SavedModel::write`] made.

@@ -4,6 +4,7 @@
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId};
+use sottovoce::limits::fastest;
 use sottovoce_core::dispatch;
 use sottovoce_core::lanes::{LANES, Lanes};
 use std::cell::Cell;
@@ -15,17 +16,6 @@ use std::time::{Duration, Instant};
 pub(crate) fn measuring() -> bool {
     let has = |wanted| std::env::args().any(|arg| arg == wanted);
     has("--bench") && !has("--profile-time")
-}
-
-/// Seconds of the fastest of several runs: what the machine can do when nobody else asks for it.
-fn fastest(runs: u32, mut run: impl FnMut()) -> f64 {
-    let mut best = f64::INFINITY;
-    for _ in 0..runs {
-        let start = Instant::now();
-        run();
-        best = best.min(start.elapsed().as_secs_f64());
-    }
-    best
 }
 
 /// Benchmarks `body` under `id` and returns the seconds of its fastest call, if this run measures: beside a limit
@@ -93,34 +83,4 @@ pub(crate) fn peak_flops() -> f64 {
         (STEPS * n * 2 * LANES as u64) as f64 / seconds
     });
     rates.into_iter().fold(0.0, f64::max)
-}
-
-dispatch! {
-    fn read_all<L>(data: &[f32]) -> f32 {
-        let (chunks, _) = data.as_chunks::<{ 8 * LANES }>();
-        let mut acc = [L::splat(0.0); 8];
-        for chunk in chunks {
-            for (a, c) in acc.iter_mut().zip(chunk.as_chunks::<LANES>().0) {
-                *a = a.add(L::load(c));
-            }
-        }
-        let mut all = L::splat(0.0);
-        for a in acc {
-            all = all.add(a);
-        }
-        all.fold()
-    }
-}
-
-/// Bytes a second that `threads` threads together read from a buffer of `bytes` bytes.
-pub(crate) fn read_bandwidth(bytes: usize, threads: usize) -> f64 {
-    let data = vec![1.0f32; bytes / 4];
-    let seconds = fastest(7, || {
-        std::thread::scope(|scope| {
-            for part in data.chunks(data.len().div_ceil(threads)) {
-                scope.spawn(|| black_box(read_all(black_box(part))));
-            }
-        });
-    });
-    (data.len() * 4) as f64 / seconds
 }

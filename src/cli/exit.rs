@@ -1,5 +1,6 @@
-//! How the command ends: 0 done, 1 failed, 2 a configuration that cannot be, 130 interrupted, 141 closed pipe.
+//! How the command ends: 0 done, 1 failed, 2 a configuration, arguments or files that cannot be, 130 interrupted, 141 closed pipe.
 
+use super::aggregate::AggregateFailure;
 use sottovoce::config::ConfigError;
 use sottovoce::experiment::ExperimentError;
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 pub(crate) enum Failure {
     Config(ConfigError),
     Experiment(ExperimentError),
+    Aggregate(AggregateFailure),
     Io(io::Error),
 }
 
@@ -21,6 +23,11 @@ impl From<ConfigError> for Failure {
 impl From<ExperimentError> for Failure {
     fn from(e: ExperimentError) -> Self {
         Self::Experiment(e)
+    }
+}
+impl From<AggregateFailure> for Failure {
+    fn from(e: AggregateFailure) -> Self {
+        Self::Aggregate(e)
     }
 }
 impl From<io::Error> for Failure {
@@ -43,6 +50,7 @@ impl Failure {
         let (code, text) = match self {
             Self::Config(e) => (2, format!("{:?}", miette::Report::new(e))),
             Self::Experiment(e) => (if from_configuration(&e) { 2 } else { 1 }, chain(&e)),
+            Self::Aggregate(e) => (if e.is_input() { 2 } else { 1 }, chain(&e)),
             Self::Io(e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::from(CLOSED_PIPE),
             Self::Io(e) => (1, chain(&e)),
         };

@@ -1,11 +1,14 @@
 //! The command line: one file a subcommand.
 
+mod aggregate;
+mod bench;
 mod classify;
 mod data;
 mod exit;
 mod experiment;
 mod output;
 mod redact;
+mod rules;
 mod run;
 
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +38,11 @@ enum Command {
     Classify(classify::Classify),
     /// Mask personal data in text.
     Redact(redact::Redact),
+    /// Aggregate updates from .npy or .safetensors files.
+    Aggregate(aggregate::Aggregate),
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Look at data, or make some.
     #[command(subcommand)]
     Data(data::Data),
@@ -70,6 +78,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Classify(args)) => classify::classify(&args),
         Some(Command::Redact(args)) => redact::redact(&args),
+        Some(Command::Aggregate(args)) => aggregate::aggregate(&args),
+        Some(Command::Bench(command)) => bench::bench(&command),
         Some(Command::Data(args)) => data::data(&args),
     };
     done.unwrap_or_else(Failure::report)

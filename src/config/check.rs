@@ -82,6 +82,7 @@ impl Config {
                 invalid(format!("transforms.{i}.max"), e.max, "expected a positive finite number")
             })?;
         }
+        self.check_aggregation()?;
         self.check_rounds()?;
         if let Some(baselines) = &self.baselines {
             training("baselines.training", &baselines.training)?;
@@ -92,6 +93,20 @@ impl Config {
             date(&retention.date)?;
         }
         Ok(())
+    }
+
+    fn check_aggregation(&self) -> Result<(), Invalid> {
+        let aggregation = &self.aggregation;
+        if let Some(bound) = aggregation.norm_bound {
+            positive("aggregation.norm_bound", bound)?;
+        }
+        match aggregation.recipe() {
+            Err(why) => Err(invalid("aggregation.rule", &aggregation.rule, why.to_string())),
+            Ok(Some(recipe)) if !recipe.has_rule() => {
+                Err(invalid("aggregation.rule", &aggregation.rule, "expected a rule behind the wrappers"))
+            }
+            Ok(_) => Ok(()),
+        }
     }
 
     fn check_data(&self) -> Result<(), Invalid> {

@@ -11,6 +11,8 @@ pub(crate) use check::date;
 pub use load::{ConfigError, InFile, load, parse};
 
 use serde::{Deserialize, Serialize};
+use sottovoce_aggregator::rules::Value;
+use sottovoce_aggregator::{Recipe, RuleError};
 use sottovoce_core::Digest;
 use sottovoce_models::{FeatureConfig, LocalTraining};
 use sottovoce_privacy::TransformConfig;
@@ -20,6 +22,7 @@ use sottovoce_transcripts::partition::Scheme;
 use sottovoce_transcripts::readers::{Columns, Format, Unit};
 use sottovoce_transcripts::retention::Undated;
 use sottovoce_transcripts::{Language, SyntheticConfig};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// An experiment.
@@ -54,6 +57,9 @@ pub struct Config {
     /// What is done to updates before they leave, first to last.
     #[serde(default)]
     pub transforms: Vec<TransformConfig>,
+    /// How updates become one.
+    #[serde(default, skip_serializing_if = "AggregationConfig::is_default")]
+    pub aggregation: AggregationConfig,
     /// How many rounds, and with whom.
     pub rounds: RoundsConfig,
     /// What is measured.
@@ -183,6 +189,64 @@ impl Default for AlgorithmConfig {
 
 fn one() -> f32 {
     1.0
+}
+
+/// How updates become one, and which are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AggregationConfig {
+    /// A rule, with wrappers in front of it joined by `+`; `mean` is the weighted mean, which keeps one sum. Any other
+    /// keeps all updates of a round in memory.
+    pub rule: String,
+    /// The rule's parameters by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, ParameterConfig>,
+    /// Largest Euclidean norm of an update; longer ones are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub norm_bound: Option<f64>,
+}
+
+impl AggregationConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The rule; `None` for the mean.
+    pub fn recipe(&self) -> Result<Option<Recipe>, RuleError> {
+        if self.rule == "mean" && self.params.is_empty() {
+            return Ok(None);
+        }
+        let params = self.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        Recipe::parse(&self.rule, &params).map(Some)
+    }
+}
+
+impl Default for AggregationConfig {
+    fn default() -> Self {
+        Self { rule: "mean".to_owned(), params: BTreeMap::new(), norm_bound: None }
+    }
+}
+
+/// A rule's parameter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ParameterConfig {
+    /// A number.
+    Number(f64),
+    /// A word.
+    Word(String),
+    /// Numbers.
+    Vector(Vec<f64>),
+}
+
+impl From<ParameterConfig> for Value {
+    fn from(value: ParameterConfig) -> Self {
+        match value {
+            ParameterConfig::Number(v) => Self::Number(v),
+            ParameterConfig::Word(v) => Self::Word(v),
+            ParameterConfig::Vector(v) => Self::Vector(v),
+        }
+    }
 }
 
 /// How many rounds, and with whom.

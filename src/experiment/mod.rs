@@ -10,6 +10,7 @@ pub mod summary;
 pub use data::Data;
 pub use record::Record;
 pub use run::{Experiment, Observer, Progress, Stage};
+pub use stopwatch::Stopwatch;
 pub use summary::{Ended, Summary};
 
 use sottovoce_core::LayoutError;

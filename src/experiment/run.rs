@@ -7,6 +7,7 @@ use crate::experiment::record::Record;
 use crate::experiment::stopwatch::Stopwatch;
 use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary};
 use crate::memory::peak_rss_bytes;
+use sottovoce_aggregator::Aggregation;
 use sottovoce_algorithms::{FedAvg, FedProx};
 use sottovoce_clients::{Nodes, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
@@ -129,10 +130,15 @@ impl Experiment {
             transforms: &self.transforms,
             seed: config.seed,
         };
-        let (cohort, seed, cap) = (config.rounds.cohort, config.seed, self.weight_cap);
+        let (cohort, seed) = (config.rounds.cohort, config.seed);
+        let aggregation = Aggregation {
+            weight_cap: self.weight_cap,
+            norm_bound: config.aggregation.norm_bound,
+            recipe: config.aggregation.recipe().expect("the configuration was checked"),
+        };
         let mut engine = match record.resume::<A::Server>(config.digest(), data.model.layout())? {
-            None => Engine::new(algorithm, &nodes, cohort, seed, cap, data.model.init(seed)),
-            Some(c) => Engine::at(algorithm, &nodes, cohort, seed, cap, c.params, c.server, c.round),
+            None => Engine::new(algorithm, &nodes, cohort, seed, aggregation, data.model.init(seed)),
+            Some(c) => Engine::at(algorithm, &nodes, cohort, seed, aggregation, c.params, c.server, c.round),
         };
         let mut totals = Totals::of(record, config)?;
         observer.stage(Stage::Rounds(config.rounds.count));

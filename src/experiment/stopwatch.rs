@@ -4,14 +4,16 @@ use std::time::Instant;
 
 /// Time since its start.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
+    /// Starts now.
     #[allow(clippy::disallowed_methods)]
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
-    pub(crate) fn seconds(self) -> f64 {
+    /// Seconds since then.
+    pub fn seconds(self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }
 }

@@ -1,6 +1,8 @@
 //! Why an update is refused, and why a round has no result.
 
-use sottovoce_core::{ClientId, Digest, WireError};
+use crate::rules::RuleError;
+use sottovoce_core::wire::UpdateView;
+use sottovoce_core::{ClientId, Digest, WireError, bytes};
 
 /// Why one update is left out. The round goes on without it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -9,6 +11,36 @@ pub enum Rejection {
     /// The bytes are not an update of this model.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// A partial sum for another weight cap.
+    #[error("a partial sum for weights up to {got}, this round has {expected}")]
+    OtherCap {
+        /// This round's cap, a power of two.
+        expected: u64,
+        /// The partial sum's.
+        got: u64,
+    },
+    /// A partial sum of another round, or of updates from other parameters.
+    #[error(
+        "a partial sum of round {got} from parameters {got_base}, this is round {expected} from {expected_base}"
+    )]
+    OtherRound {
+        /// This round.
+        expected: u64,
+        /// The partial sum's.
+        got: u64,
+        /// Digest of this round's parameters.
+        expected_base: Digest,
+        /// Digest that the partial sum names.
+        got_base: Digest,
+    },
+    /// A partial sum that claims less than it holds.
+    #[error("a partial sum of magnitude {largest} that claims at most {bound}")]
+    FalseBound {
+        /// Largest magnitude found.
+        largest: u64,
+        /// Claimed.
+        bound: u64,
+    },
     /// An update of another round.
     #[error("client {client}: an update of round {got}, this is round {expected}")]
     WrongRound {
@@ -59,6 +91,16 @@ pub enum Rejection {
         /// Allowed.
         cap: u64,
     },
+    /// A longer update than the round allows.
+    #[error("client {client}: an update of norm {norm}, at most {bound} is allowed")]
+    NormAboveBound {
+        /// Who.
+        client: ClientId,
+        /// Euclidean norm of the update.
+        norm: f64,
+        /// Allowed.
+        bound: f64,
+    },
     /// NaN or infinity.
     #[error("client {client}: {value} at coordinate {coordinate}")]
     NotFinite {
@@ -84,18 +126,30 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// For an update of which a value is not finite.
+    pub(crate) fn not_finite(update: &UpdateView<'_>) -> Self {
+        let mut values = update.ranges().flatten().zip(bytes::f32s(update.value_bytes()));
+        let (coordinate, value) =
+            values.find(|(_, v)| !v.is_finite()).expect("the caller has seen such a value");
+        Self::NotFinite { client: update.head.client, coordinate, value }
+    }
+
     /// A word for counting.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Wire(WireError::Schema { .. }) => "schema",
             Self::Wire(WireError::Block(_)) => "shape",
             Self::Wire(_) => "wire",
+            Self::OtherCap { .. } => "other_cap",
+            Self::OtherRound { .. } => "other_round",
+            Self::FalseBound { .. } => "false_bound",
             Self::WrongRound { .. } => "wrong_round",
             Self::StaleBase { .. } => "stale_base",
             Self::NotInCohort { .. } => "not_in_cohort",
             Self::WrongSender { .. } => "wrong_sender",
             Self::Duplicate { .. } => "duplicate",
             Self::WeightAboveCap { .. } => "weight_above_cap",
+            Self::NormAboveBound { .. } => "norm_above_bound",
             Self::NotFinite { .. } => "not_finite",
             Self::OutOfRange { .. } => "out_of_range",
         }
@@ -103,7 +157,7 @@ impl Rejection {
 }
 
 /// Why a round has no mean. The model stays as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AggregateError {
     /// Not one update was accepted.
@@ -115,10 +169,19 @@ pub enum AggregateError {
         /// Number of updates.
         updates: u64,
     },
+    /// The rule does not apply to the updates that were accepted.
+    #[error(transparent)]
+    Rule(Box<RuleError>),
     /// The updates together could overflow the sum, however they are spread over parts.
     #[error("the sum of {updates} updates of this size is full; use a larger weight cap")]
     SumFull {
         /// Number of updates.
         updates: u64,
     },
+}
+
+impl From<RuleError> for AggregateError {
+    fn from(source: RuleError) -> Self {
+        Self::Rule(Box::new(source))
+    }
 }

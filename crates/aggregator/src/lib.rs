@@ -19,10 +19,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod aggregation;
+mod columns;
+mod distances;
 pub mod error;
+mod grid;
+pub mod mean;
 pub mod round;
+pub mod rules;
+mod spectrum;
+pub mod stack;
 pub mod sum;
 
+pub use aggregation::{Accumulator, Aggregation, Part};
 pub use error::{AggregateError, Rejection};
+pub use mean::{mean, mean_into};
 pub use round::OpenRound;
+pub use rules::{Outcome, Recipe, RuleError};
+pub use stack::{Element, Stack, StackError};
 pub use sum::{MAX_WEIGHT_CAP, PartialSum, finish};

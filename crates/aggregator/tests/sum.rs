@@ -138,6 +138,25 @@ fn clearing_forgets_everything() {
     add(&mut part, &update(1, 5, Rows::All, vec![3.0; 20])).unwrap();
     part.clear();
     assert_eq!(finish(&[&part]), finish(&[&fresh]));
+    // Whatever a round was like, the next one, of any kind, begins at 0.
+    let dense = update(1, 5, Rows::All, vec![3.0; 20]);
+    let sparse = update(2, 7, Rows::Some([2, 6].into()), vec![1.0; 5]);
+    for before in [&dense, &sparse] {
+        for round in [&[&dense][..], &[&sparse], &[&dense, &sparse], &[&sparse, &dense]] {
+            let (mut part, mut fresh) = (PartialSum::new(layout(), CAP), PartialSum::new(layout(), CAP));
+            add(&mut part, before).unwrap();
+            part.clear();
+            part.merge(&PartialSum::new(layout(), CAP));
+            for u in round {
+                add(&mut part, u).unwrap();
+                add(&mut fresh, u).unwrap();
+            }
+            assert_eq!(finish(&[&part]), finish(&[&fresh]));
+            part.clear();
+            part.merge(&fresh);
+            assert_eq!(finish(&[&part]), finish(&[&fresh]));
+        }
+    }
 }
 
 #[test]
@@ -199,4 +218,135 @@ fn a_length_that_promises_too_much_allocates_nothing() {
     );
     bomb[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(UpdateView::parse(&bomb, &layout()), Err(WireError::HeadTooLarge { .. })));
+}
+
+/// What arrives in any order, at one aggregator or at the leaves of any tree of them, comes to the same bytes.
+#[test]
+fn a_thousand_orders_and_trees_have_one_digest() {
+    let mut s = Address::new(8, Purpose::Test).stream();
+    let base = Digest::of(b"base");
+    let messages: Vec<Vec<u8>> = (0..24)
+        .map(|client| {
+            let (rows, n) = if client % 3 == 0 {
+                (Rows::All, 20)
+            } else {
+                let touched = layout().touched(&[client as u32 % 6]);
+                let n = layout().params_in(touched.iter().copied());
+                (Rows::Some(touched.into()), n)
+            };
+            let values = (0..n).map(|_| sampling::normal(&mut s) as f32).collect();
+            message(&update(client, 1 + client * 31 % CAP, rows, values))
+        })
+        .collect();
+    let cohort: Vec<u64> = (0..24).collect();
+    let digest = |mean: &Aggregate| {
+        let bytes: Vec<u8> = mean.delta.values().iter().flat_map(|v| v.to_le_bytes()).collect();
+        Digest::of(&bytes)
+    };
+    let mut digests = std::collections::BTreeSet::new();
+    for attempt in 0..1000u64 {
+        let mut order: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+        sampling::shuffle(&mut s, &mut order);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1 + attempt as usize % 8).build().unwrap();
+        pool.install(|| {
+            let open = OpenRound::new(layout(), 4, base, &cohort, CAP);
+            // Leaves take a few messages each; then any two aggregators merge, one by memory, one by message.
+            let mut parts = Vec::new();
+            let mut rest = &order[..];
+            while !rest.is_empty() {
+                let (these, behind) = rest.split_at(1 + sampling::index(&mut s, rest.len()));
+                rest = behind;
+                let mut part = PartialSum::new(layout(), CAP);
+                let all_taken = if attempt % 2 == 0 {
+                    open.receive_all(&mut part, these).iter().all(Result::is_ok)
+                } else {
+                    these.iter().all(|m| open.receive(&mut part, m).is_ok())
+                };
+                assert!(all_taken);
+                parts.push(part);
+            }
+            let at_once = attempt % 5 == 0;
+            while parts.len() > 1 && !at_once {
+                let at = sampling::index(&mut s, parts.len());
+                let child = parts.swap_remove(at);
+                let at = sampling::index(&mut s, parts.len());
+                if attempt % 3 == 0 {
+                    parts[at].merge(&child);
+                } else {
+                    parts[at].receive_edge(4, base, &child.message(4, base)).unwrap();
+                }
+            }
+            digests.insert(digest(&finish(&parts.iter().collect::<Vec<_>>()).unwrap()));
+        });
+    }
+    assert_eq!(digests.len(), 1);
+}
+
+#[test]
+fn many_at_once_are_refused_as_one_by_one() {
+    let base = Digest::of(b"base");
+    let good = update(2, 10, Rows::All, vec![1.0; 20]);
+    let mut nan = vec![1.0; 20];
+    nan[7] = f32::NAN;
+    let mut messages = vec![
+        message(&good),
+        message(&good),
+        message(&update(9, 10, Rows::All, nan)),
+        message(&update(9, 10, Rows::All, vec![2.0; 20])),
+        message(&update(5, 10, Rows::All, vec![2.0; 20])),
+        message(&update(1, CAP + 1, Rows::All, vec![2.0; 20])),
+        message(&update(1, 4, Rows::Some([2, 6].into()), vec![900.0; 5])),
+        message(&Update { round: 3, ..good.clone() }),
+        message(&Update { base: Digest::of(b"other"), ..good }),
+    ];
+    messages[8][30] ^= 1;
+    messages.push(vec![1, 2, 3]);
+    let cohort = [1, 2, 9];
+    let open = || OpenRound::new(layout(), 4, base, &cohort, CAP).with_norm_bound(100.0);
+    let (round, mut part) = (open(), PartialSum::new(layout(), CAP));
+    let together = round.receive_all(&mut part, &messages);
+    let (round, mut other) = (open(), PartialSum::new(layout(), CAP));
+    let one_by_one: Vec<_> = messages.iter().map(|m| round.receive(&mut other, m)).collect();
+    let say = |all: &[Result<_, Rejection>]| -> Vec<&'static str> {
+        all.iter().map(|one| one.as_ref().map_or_else(Rejection::reason, |_| "accepted")).collect()
+    };
+    assert_eq!(say(&together), say(&one_by_one));
+    assert_eq!(
+        say(&together),
+        [
+            "accepted",
+            "duplicate",
+            "not_finite",
+            "accepted",
+            "not_in_cohort",
+            "weight_above_cap",
+            "norm_above_bound",
+            "wrong_round",
+            "wire",
+            "wire"
+        ]
+    );
+    assert_eq!(finish(&[&part]), finish(&[&other]));
+}
+
+#[test]
+fn an_edge_is_believed_what_can_be_checked() {
+    let base = Digest::of(b"base");
+    let mut edge = PartialSum::new(layout(), CAP);
+    add(&mut edge, &update(1, 5, Rows::Some([2, 6].into()), vec![3.0; 5])).unwrap();
+    let good = edge.message(4, base);
+    let mut root = PartialSum::new(layout(), CAP);
+    let mut refused = |m: &[u8]| root.receive_edge(4, base, m).unwrap_err().reason();
+    assert_eq!(refused(&edge.message(5, base)), "other_round");
+    assert_eq!(refused(&edge.message(4, Digest::of(b"other"))), "other_round");
+    assert_eq!(refused(&PartialSum::new(layout(), 7).message(4, base)), "other_cap");
+    assert_eq!(refused(&good[..good.len() - 1]), "wire");
+    for at in 0..good.len() {
+        let mut damaged = good.clone();
+        damaged[at] ^= 4;
+        assert!(["wire", "schema", "shape"].contains(&refused(&damaged)));
+    }
+    assert_eq!(finish(&[&root]), Err(AggregateError::NoUpdates));
+    root.receive_edge(4, base, &good).unwrap();
+    assert_eq!(finish(&[&root]), finish(&[&edge]));
 }

@@ -1,15 +1,18 @@
 //! Numbers as little-endian bytes, without a copy where the machine stores them that way.
 
-/// Gives `f` the little-endian bytes of `values`.
-pub fn with_le_bytes(values: &[f32], f: impl FnOnce(&[u8])) {
+use crate::dispatch;
+use std::borrow::Cow;
+
+/// The little-endian bytes of `values`.
+pub fn le_bytes(values: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         // SAFETY: any initialised f32 is four initialised bytes, u8 has no alignment, and the length in bytes
         // of an existing slice cannot overflow.
-        let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
-        f(bytes);
+        Cow::Borrowed(unsafe {
+            std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values))
+        })
     } else {
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        f(&bytes);
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
     }
 }
 
@@ -23,4 +26,32 @@ pub fn f32s(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ {
 #[inline(always)]
 pub fn u32s(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> + '_ {
     bytes.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c))
+}
+
+dispatch! {
+    /// Largest bit pattern without the sign of the `f32` behind little-endian bytes: magnitudes order like their bits,
+    /// infinity above all numbers and NaN above infinity.
+    pub fn largest_magnitude<L>(bytes: &[u8]) -> u32 {
+        let mut largest = 0u32;
+        for v in u32s(bytes) {
+            let magnitude = v & 0x7fff_ffff;
+            largest = if magnitude > largest { magnitude } else { largest };
+        }
+        largest
+    }
+}
+
+dispatch! {
+    /// Sum of the squares of the `f32` behind little-endian bytes: sixteen interleaved sums in `f64`, added at the end.
+    pub fn squared_norm<L>(bytes: &[u8]) -> f64 {
+        let mut sums = [0.0f64; 16];
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        for block in blocks {
+            for (sum, v) in sums.iter_mut().zip(f32s(block)) {
+                *sum += f64::from(v) * f64::from(v);
+            }
+        }
+        let rest = f32s(rest).fold(0.0, |sum, v| sum + f64::from(v) * f64::from(v));
+        sums.into_iter().fold(rest, |all, sum| all + sum)
+    }
 }

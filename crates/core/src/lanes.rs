@@ -17,6 +17,8 @@ pub trait Lanes: Copy {
     fn store(self, to: &mut [f32; LANES]);
     /// Column-wise sum.
     fn add(self, other: Self) -> Self;
+    /// Column-wise difference.
+    fn sub(self, other: Self) -> Self;
     /// Column-wise product.
     fn mul(self, other: Self) -> Self;
     /// `self + a · b`, product and sum rounded one after the other.
@@ -48,6 +50,10 @@ impl Lanes for Portable {
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
     }
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
@@ -113,6 +119,11 @@ mod x86 {
             Self(std::array::from_fn(|i| unsafe { _mm_add_ps(self.0[i], other.0[i]) }))
         }
         #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: SSE2 is part of every x86-64.
+            Self(std::array::from_fn(|i| unsafe { _mm_sub_ps(self.0[i], other.0[i]) }))
+        }
+        #[inline(always)]
         fn mul(self, other: Self) -> Self {
             // SAFETY: SSE2 is part of every x86-64.
             Self(std::array::from_fn(|i| unsafe { _mm_mul_ps(self.0[i], other.0[i]) }))
@@ -158,6 +169,11 @@ mod x86 {
             unsafe { Self([_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])]) }
         }
         #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: as said above the implementation.
+            unsafe { Self([_mm256_sub_ps(self.0[0], other.0[0]), _mm256_sub_ps(self.0[1], other.0[1])]) }
+        }
+        #[inline(always)]
         fn mul(self, other: Self) -> Self {
             // SAFETY: as said above the implementation.
             unsafe { Self([_mm256_mul_ps(self.0[0], other.0[0]), _mm256_mul_ps(self.0[1], other.0[1])]) }
@@ -200,6 +216,11 @@ mod x86 {
             Self(unsafe { _mm512_add_ps(self.0, other.0) })
         }
         #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            // SAFETY: as said above the implementation.
+            Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+        }
+        #[inline(always)]
         fn mul(self, other: Self) -> Self {
             // SAFETY: as said above the implementation.
             Self(unsafe { _mm512_mul_ps(self.0, other.0) })
@@ -240,7 +261,8 @@ macro_rules! dispatch {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
         $vis fn $name($($arg: $ty),*) $(-> $ret)? {
-            #[allow(clippy::too_many_arguments)]
+            // A kernel that the compiler vectorises by itself names no lanes.
+            #[allow(clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
             #[inline(always)]
             fn body<$lanes: $crate::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
@@ -280,7 +302,7 @@ mod tests {
     #[inline(always)]
     fn everything<L: Lanes>(a: &[f32; LANES], b: &[f32; LANES], out: &mut [f32; LANES]) -> (f32, f32) {
         let (x, y) = (L::load(a), L::load(b));
-        let z = x.add_product(y, L::splat(0.37)).mul(x).add(y);
+        let z = x.add_product(y, L::splat(0.37)).mul(x).add(y).sub(x.mul(y));
         z.store(out);
         (z.fold(), x.fold())
     }

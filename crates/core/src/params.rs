@@ -75,9 +75,7 @@ impl Params {
     pub fn digest(&self) -> Digest {
         let mut hash = blake3::Hasher::new_derive_key("sottovoce 2026 parameters v1");
         hash.update(&self.layout.schema().0);
-        crate::bytes::with_le_bytes(&self.values, |bytes| {
-            hash.update(bytes);
-        });
+        hash.update(&crate::bytes::le_bytes(&self.values));
         hash.finalize().into()
     }
 }

@@ -35,7 +35,7 @@ pub struct EvaluationCounts {
     pub correct: u64,
 }
 
-/// Kinds of message that may leave a client.
+/// Kinds of message. The first two leave a client, the last an edge aggregator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u16)]
@@ -44,6 +44,8 @@ pub enum Kind {
     Update = 1,
     /// [`EvaluationCounts`].
     EvaluationCounts = 2,
+    /// A partial sum of updates, on its way to the aggregator above.
+    PartialSum = 3,
 }
 
 mod sealed {
@@ -65,7 +67,7 @@ pub trait Outbound: sealed::Sealed {
     fn client(&self) -> ClientId;
     /// The round that it belongs to.
     fn round(&self) -> u64;
-    /// Appends the framed message to `out` and returns its digest.
+    /// Appends the framed message to `out` and returns the BLAKE3 digest of its bytes.
     fn encode(&self, out: &mut Vec<u8>) -> Digest;
 }
 
@@ -80,6 +82,6 @@ pub struct LedgerLine {
     pub kind: Kind,
     /// Its size on the wire.
     pub bytes: u64,
-    /// BLAKE3 of its content.
+    /// BLAKE3 of all its bytes.
     pub digest: Digest,
 }

@@ -1,11 +1,13 @@
 //! The wire codec: frames that are checked before anything in them is believed.
 //!
 //! ```text
-//! magic "SVFL" | version u16 | kind u16 | head bytes u32 | body bytes u64 | head (bincode) | body | BLAKE3
+//! magic "SVFL" | version u16 | kind u16 | head bytes u32 | body bytes u64 | head (bincode) | body | checksum
 //! ```
-//! Everything is little-endian. The digest covers all bytes before it. The body of an update is its row numbers
-//! (`u32`) and its values (`f32`); a reader sees them in place. No length field decides an allocation: lengths
-//! must add up to the bytes that are there before they are used.
+//! Everything is little-endian. The checksum is XXH3-128 of all bytes before it: it finds damage, at the speed of
+//! memory. It does not find malice, and a cryptographic hash in the frame would not either, because whoever forges
+//! a message writes its hash, too; the BLAKE3 digest of a message is in the sender's ledger. The body of an update
+//! is its row numbers (`u32`) and its values (`f32`); a reader sees them in place. No length field decides an
+//! allocation: lengths must add up to the bytes that are there before they are used.
 
 use crate::bytes;
 use crate::digest::Digest;
@@ -15,12 +17,16 @@ use crate::params::{BlockError, RowBlock, Rows, check_rows};
 use crate::update::{EvaluationCounts, Kind, Outbound, Update};
 use bincode::Options;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
+use twox_hash::{XxHash3_128, xxhash3_128};
 
 const MAGIC: [u8; 4] = *b"SVFL";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const PREFIX: usize = 20;
-const DIGEST: usize = 32;
+const CHECKSUM: usize = 16;
+/// Bytes that are hashed and looked at in one go: they stay in the first cache between the two.
+const PIECE: usize = 1 << 14;
 /// Heads are a handful of numbers; more is not one of ours.
 const MAX_HEAD: usize = 4096;
 
@@ -67,9 +73,9 @@ pub enum WireError {
         /// Its size.
         bytes: usize,
     },
-    /// Content does not match its digest.
-    #[error("the message's digest does not match its content")]
-    DigestMismatch,
+    /// Content does not match its checksum.
+    #[error("the message's checksum does not match its content")]
+    ChecksumMismatch,
     /// The head is not what the kind promises.
     #[error("the message's head cannot be read")]
     Head,
@@ -110,7 +116,7 @@ fn codec() -> impl Options {
 }
 
 /// Bytes that a frame adds to head and body.
-pub const OVERHEAD: usize = PREFIX + DIGEST;
+pub const OVERHEAD: usize = PREFIX + CHECKSUM;
 
 fn frame(
     out: &mut Vec<u8>,
@@ -130,20 +136,35 @@ fn frame(
     let head_len = (out.len() - head_at) as u32;
     out[lengths..lengths + 4].copy_from_slice(&head_len.to_le_bytes());
     out[lengths + 4..lengths + 12].copy_from_slice(&(body as u64).to_le_bytes());
-    out.reserve(body + DIGEST);
+    out.reserve(body + CHECKSUM);
     let body_at = out.len();
     write(out);
     debug_assert_eq!(out.len() - body_at, body);
-    let digest = Digest::of(&out[start..]);
-    out.extend_from_slice(&digest.0);
-    digest
+    let checksum = XxHash3_128::oneshot(&out[start..]);
+    out.extend_from_slice(&checksum.to_le_bytes());
+    Digest::of(&out[start..])
 }
 
-/// A frame taken apart, its lengths and digest checked.
+/// A frame taken apart, its lengths checked and its checksum not yet.
 struct Frame<'a> {
+    content: &'a [u8],
     head: &'a [u8],
     body: &'a [u8],
-    digest: Digest,
+    checksum: u128,
+}
+
+impl Frame<'_> {
+    /// Holds the checksum against the content and shows `look` the last `values` bytes of the body on the way.
+    fn check(&self, values: usize, mut look: impl FnMut(&[u8])) -> Result<(), WireError> {
+        let (front, values) = self.content.split_at(self.content.len() - values);
+        let mut hasher = xxhash3_128::Hasher::new();
+        hasher.write(front);
+        for piece in values.chunks(PIECE) {
+            hasher.write(piece);
+            look(piece);
+        }
+        if hasher.finish_128() == self.checksum { Ok(()) } else { Err(WireError::ChecksumMismatch) }
+    }
 }
 
 fn unframe(bytes: &[u8], expected: Kind) -> Result<Frame<'_>, WireError> {
@@ -174,16 +195,42 @@ fn unframe(bytes: &[u8], expected: Kind) -> Result<Frame<'_>, WireError> {
     if bytes.len() > end {
         return Err(WireError::TrailingBytes { extra: bytes.len() - end });
     }
-    let (content, digest) = bytes.split_at(end - DIGEST);
-    if Digest::of(content).0 != digest {
-        return Err(WireError::DigestMismatch);
-    }
+    let (content, checksum) = bytes.split_at(end - CHECKSUM);
     let (head, body) = content[PREFIX..].split_at(head_len);
-    Ok(Frame { head, body, digest: Digest(std::array::from_fn(|i| digest[i])) })
+    Ok(Frame { content, head, body, checksum: u128::from_le_bytes(std::array::from_fn(|i| checksum[i])) })
 }
 
 fn read_head<'a, T: Deserialize<'a>>(frame: &Frame<'a>) -> Result<T, WireError> {
     codec().with_limit(frame.head.len() as u64).deserialize(frame.head).map_err(|_| WireError::Head)
+}
+
+/// Takes a body apart into row numbers and numbers of `width` bytes, checked against the layout.
+fn numbers<'a>(
+    frame: &Frame<'a>,
+    layout: &Layout,
+    schema: Digest,
+    rows: Option<u32>,
+    width: usize,
+) -> Result<(&'a [u8], &'a [u8]), WireError> {
+    if schema != layout.schema() {
+        return Err(WireError::Schema { expected: layout.schema(), got: schema });
+    }
+    let row_bytes = 4 * u64::from(rows.unwrap_or(0));
+    if row_bytes > frame.body.len() as u64 {
+        return Err(WireError::Truncated { needed: row_bytes, got: frame.body.len() });
+    }
+    let (row_bytes, numbers) = frame.body.split_at(row_bytes as usize);
+    let expected = match rows {
+        None => layout.params(),
+        Some(_) => {
+            check_rows(layout, bytes::u32s(row_bytes))?;
+            layout.params_in(bytes::u32s(row_bytes))
+        }
+    };
+    if numbers.len() != width * expected {
+        return Err(BlockError::Values { expected, got: numbers.len() / width }.into());
+    }
+    Ok((row_bytes, numbers))
 }
 
 impl Outbound for Update {
@@ -213,7 +260,7 @@ impl Outbound for Update {
             for row in rows {
                 out.extend_from_slice(&row.to_le_bytes());
             }
-            bytes::with_le_bytes(self.delta.values(), |values| out.extend_from_slice(values));
+            out.extend_from_slice(&bytes::le_bytes(self.delta.values()));
         })
     }
 }
@@ -223,38 +270,36 @@ impl Outbound for Update {
 pub struct UpdateView<'a> {
     /// Everything but the numbers.
     pub head: UpdateHead,
-    /// The digest that the ledger has, too.
-    pub digest: Digest,
     layout: &'a Arc<Layout>,
     rows: &'a [u8],
     values: &'a [u8],
+    largest: f32,
 }
 
 impl<'a> UpdateView<'a> {
-    /// Checks frame, digest, schema, row numbers and number of values. Values may still be NaN or infinite:
-    /// that is for whoever sums them to find, in the same pass.
+    /// Checks frame, checksum, schema, row numbers and number of values. Values may still be NaN or infinite:
+    /// [`largest`](Self::largest), found in the same pass, tells.
     pub fn parse(message: &'a [u8], layout: &'a Arc<Layout>) -> Result<Self, WireError> {
         let frame = unframe(message, Kind::Update)?;
-        let head: UpdateHead = read_head(&frame)?;
-        if head.schema != layout.schema() {
-            return Err(WireError::Schema { expected: layout.schema(), got: head.schema });
-        }
-        let row_bytes = 4 * head.rows.unwrap_or(0) as u64;
-        if row_bytes > frame.body.len() as u64 {
-            return Err(WireError::Truncated { needed: row_bytes, got: frame.body.len() });
-        }
-        let (rows, values) = frame.body.split_at(row_bytes as usize);
-        let expected = match head.rows {
-            None => layout.params(),
-            Some(_) => {
-                check_rows(layout, bytes::u32s(rows))?;
-                layout.params_in(bytes::u32s(rows))
-            }
-        };
-        if values.len() != 4 * expected {
-            return Err(BlockError::Values { expected, got: values.len() / 4 }.into());
-        }
-        Ok(Self { head, digest: frame.digest, layout, rows, values })
+        // Damage is reported as damage, whatever else it makes of the content.
+        let shape = Self::shape(&frame, layout);
+        let values = shape.as_ref().map_or(0, |(.., values)| values.len());
+        let mut largest = 0;
+        frame.check(values, |piece| largest = largest.max(bytes::largest_magnitude(piece)))?;
+        let (head, rows, values) = shape?;
+        Ok(Self { head, layout, rows, values, largest: f32::from_bits(largest) })
+    }
+
+    /// Head, row numbers and values.
+    fn shape(frame: &Frame<'a>, layout: &Layout) -> Result<(UpdateHead, &'a [u8], &'a [u8]), WireError> {
+        let head: UpdateHead = read_head(frame)?;
+        let (rows, values) = numbers(frame, layout, head.schema, head.rows, 4)?;
+        Ok((head, rows, values))
+    }
+
+    /// Largest magnitude of the values; not finite if one of them is not.
+    pub fn largest(&self) -> f32 {
+        self.largest
     }
 
     /// The receiver's layout.
@@ -265,6 +310,14 @@ impl<'a> UpdateView<'a> {
     /// Row numbers; `None` means every row.
     pub fn rows(&self) -> Option<impl ExactSizeIterator<Item = u32> + 'a> {
         self.head.rows.map(|_| bytes::u32s(self.rows))
+    }
+
+    /// Where the values lie among all parameters, row after row.
+    pub fn ranges(&self) -> Box<dyn Iterator<Item = Range<usize>> + 'a> {
+        match self.rows() {
+            None => Box::new(self.layout.tensors().iter().map(|t| t.range())),
+            Some(rows) => Box::new(self.layout.ranges(rows)),
+        }
     }
 
     /// The values as little-endian bytes, row after row.
@@ -303,6 +356,7 @@ impl EvaluationCounts {
     /// Reads a framed message.
     pub fn decode(message: &[u8]) -> Result<Self, WireError> {
         let frame = unframe(message, Kind::EvaluationCounts)?;
+        frame.check(0, |_| {})?;
         if !frame.body.is_empty() {
             return Err(WireError::TrailingBytes { extra: frame.body.len() });
         }
@@ -312,5 +366,71 @@ impl EvaluationCounts {
 
 /// Size on the wire of a broadcast of all parameters of `layout`: a frame with schema and round, and the values.
 pub fn broadcast_bytes(layout: &Layout) -> u64 {
-    (OVERHEAD + DIGEST + 8) as u64 + 4 * layout.params() as u64
+    (OVERHEAD + size_of::<Digest>() + 8) as u64 + 4 * layout.params() as u64
+}
+
+/// Everything of a partial sum but its rows and numbers: what an edge aggregator tells the one above it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialHead {
+    /// In which round.
+    pub round: u64,
+    /// Digest of the parameters that the updates started from.
+    pub base: Digest,
+    /// Schema of the model.
+    pub schema: Digest,
+    /// Largest weight allowed, a power of two: it sets the grid.
+    pub cap: u64,
+    /// Sum of the weights.
+    pub weight: u64,
+    /// Number of updates.
+    pub updates: u64,
+    /// Bound on the magnitude of every sum.
+    pub bound: u64,
+    /// Number of rows; `None` for all, in the order of the layout.
+    pub rows: Option<u32>,
+}
+
+impl PartialHead {
+    /// Appends a framed partial sum to `out`: rows ascending, `sums` row after row.
+    pub fn encode(&self, rows: &[u32], sums: impl ExactSizeIterator<Item = i64>, out: &mut Vec<u8>) {
+        let body = 4 * rows.len() + 8 * sums.len();
+        frame(out, Kind::PartialSum, self, body, |out| {
+            for row in rows {
+                out.extend_from_slice(&row.to_le_bytes());
+            }
+            for sum in sums {
+                out.extend_from_slice(&sum.to_le_bytes());
+            }
+        });
+    }
+}
+
+/// A partial sum read in place: checked against the layout, its numbers still in the message's bytes.
+#[derive(Debug)]
+pub struct PartialView<'a> {
+    /// Everything but rows and numbers.
+    pub head: PartialHead,
+    rows: &'a [u8],
+    sums: &'a [u8],
+}
+
+impl<'a> PartialView<'a> {
+    /// Checks frame, checksum, schema, row numbers and number of sums.
+    pub fn parse(message: &'a [u8], layout: &Layout) -> Result<Self, WireError> {
+        let frame = unframe(message, Kind::PartialSum)?;
+        frame.check(0, |_| {})?;
+        let head: PartialHead = read_head(&frame)?;
+        let (rows, sums) = numbers(&frame, layout, head.schema, head.rows, 8)?;
+        Ok(Self { head, rows, sums })
+    }
+
+    /// Row numbers; `None` means every row.
+    pub fn rows(&self) -> Option<impl ExactSizeIterator<Item = u32> + 'a> {
+        self.head.rows.map(|_| bytes::u32s(self.rows))
+    }
+
+    /// The sums, row after row.
+    pub fn sums(&self) -> impl ExactSizeIterator<Item = i64> + 'a {
+        self.sums.as_chunks::<8>().0.iter().map(|c| i64::from_le_bytes(*c))
+    }
 }

@@ -1,4 +1,4 @@
-//! Figures for people: tables on a terminal.
+//! Figures for people: tables on a terminal, bar charts as SVG.
 //!
 //! ```
 //! use sottovoce_report::{percent, table, thousands};
@@ -6,8 +6,10 @@
 //! assert_eq!(table(&["", "accuracy", "bytes"], &rows), "            accuracy   bytes\n federated   84.31 %  12,345");
 //! ```
 
+mod bars;
 mod numbers;
 
+pub use bars::{Bars, Panel};
 pub use numbers::{bytes, percent, thousands};
 
 use comfy_table::{CellAlignment, Table, presets};

@@ -105,9 +105,7 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
             file.put(&(head.len() as u64).to_le_bytes())?;
             file.put(&(4 * self.params.values().len() as u64).to_le_bytes())?;
             file.put(&head)?;
-            let mut written = Ok(());
-            bytes::with_le_bytes(self.params.values(), |values| written = file.put(values));
-            written?;
+            file.put(&bytes::le_bytes(self.params.values()))?;
             let digest = *file.hash.finalize().as_bytes();
             file.put(&digest)?;
             file.file.sync_all()

@@ -3,7 +3,7 @@
 use crate::cohort::Cohort;
 use crate::summary::CohortSummary;
 use rayon::prelude::*;
-use sottovoce_aggregator::{AggregateError, OpenRound, PartialSum, Rejection, finish};
+use sottovoce_aggregator::{AggregateError, Aggregation, Part, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
     Algorithm, Broadcast, ClientError, ClientId, Digest, LedgerLine, Params, Population, wire,
@@ -20,7 +20,7 @@ pub struct Engine<'a, A: Algorithm, P: Population<A::Server>> {
     population: &'a P,
     cohort: Cohort,
     seed: u64,
-    weight_cap: u64,
+    aggregation: Aggregation,
     round: u64,
     params: Params,
     server: A::Server,
@@ -31,7 +31,7 @@ pub struct Engine<'a, A: Algorithm, P: Population<A::Server>> {
 /// What one thread keeps from round to round.
 struct Lane<W> {
     worker: W,
-    part: PartialSum,
+    part: Part,
 }
 
 /// What a round did.
@@ -97,17 +97,17 @@ enum Outcome {
 }
 
 impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
-    /// A run before its first round. `weight_cap` is the largest number of examples that a client may claim.
+    /// A run before its first round.
     pub fn new(
         algorithm: &'a A,
         population: &'a P,
         cohort: Cohort,
         seed: u64,
-        weight_cap: u64,
+        aggregation: Aggregation,
         params: Params,
     ) -> Self {
         let server = algorithm.start(&params);
-        Self::at(algorithm, population, cohort, seed, weight_cap, params, server, 0)
+        Self::at(algorithm, population, cohort, seed, aggregation, params, server, 0)
     }
 
     /// A run before `round`, with the parameters and the server's state that it had there.
@@ -117,14 +117,14 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
         population: &'a P,
         cohort: Cohort,
         seed: u64,
-        weight_cap: u64,
+        aggregation: Aggregation,
         params: Params,
         server: A::Server,
         round: u64,
     ) -> Self {
         let digest = params.digest();
         let lanes = Vec::new();
-        Self { algorithm, population, cohort, seed, weight_cap, round, params, server, digest, lanes }
+        Self { algorithm, population, cohort, seed, aggregation, round, params, server, digest, lanes }
     }
 
     /// The next round, from 0.
@@ -188,11 +188,11 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     fn answers(&mut self, cohort: &[u64]) -> Vec<(usize, Outcome)> {
         let threads = rayon::current_num_threads().min(cohort.len().max(1));
         while self.lanes.len() < threads {
-            let part = PartialSum::new(self.params.layout().clone(), self.weight_cap);
+            let part = self.aggregation.part(self.params.layout().clone());
             self.lanes.push(Mutex::new(Lane { worker: self.population.worker(), part }));
         }
         let base = self.digest;
-        let open = OpenRound::new(self.params.layout().clone(), self.round, base, cohort, self.weight_cap);
+        let open = self.aggregation.open(self.params.layout().clone(), self.round, base, cohort);
         let broadcast =
             Broadcast { round: self.round, params: &self.params, digest: base, server: &self.server };
         let next = AtomicUsize::new(0);
@@ -229,20 +229,20 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
 
     /// The aggregate of all lanes becomes new parameters.
     fn apply(&mut self, cohort: u64, rejected: &[(ClientId, Rejection)]) -> Result<(), RoundError> {
-        let parts: Vec<&PartialSum> = self
+        let parts: Vec<&Part> = self
             .lanes
             .iter_mut()
             .map(|lane| &lane.get_mut().expect("no thread has panicked with this lock").part)
             .collect();
-        let mean = finish(&parts);
-        let mean = mean.map_err(|source| RoundError::Aggregate {
+        let aggregate = self.aggregation.finish(&parts);
+        let aggregate = aggregate.map_err(|source| RoundError::Aggregate {
             round: self.round,
             cohort,
             rejected: rejected.len() as u64,
             first: rejected.first().map(|(_, why)| format!(", the first: {why}")).unwrap_or_default(),
             source,
         })?;
-        self.algorithm.server(&mut self.params, &mut self.server, &mean);
+        self.algorithm.server(&mut self.params, &mut self.server, &aggregate);
         self.digest = self.params.digest();
         Ok(())
     }

@@ -6,7 +6,7 @@ use common::laws::algorithm_laws;
 use common::momentum::Momentum;
 use common::population::{CAP, Desks, Task};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
-use sottovoce_aggregator::{AggregateError, Rejection};
+use sottovoce_aggregator::{AggregateError, Aggregation, Rejection};
 use sottovoce_algorithms::{FedAvg, FedProx};
 use sottovoce_core::{Address, Algorithm, ClientError, ClientId, Digest, Purpose, Update};
 use sottovoce_models::Workspace;
@@ -204,12 +204,12 @@ fn a_round_of_hostile_clients_fails_and_changes_nothing() {
     let momentum = Momentum { beta: 0.9 };
     let error = fails(&Desks::new(&momentum, 6, 1).tampering(|u| u.delta.values_mut()[0] = f32::NAN));
     let RoundError::Aggregate { round, cohort, rejected, source, .. } = &error else { panic!("{error}") };
-    assert_eq!((*round, *cohort, *rejected, *source), (0, 6, 6, AggregateError::NoUpdates));
+    assert_eq!((*round, *cohort, *rejected, source), (0, 6, 6, &AggregateError::NoUpdates));
     assert!(error.to_string().contains("the first: client 0: NaN at coordinate "), "{error}");
 
     let error = fails(&Desks::new(&momentum, 6, 1).tampering(|u| u.weight = 0));
     let RoundError::Aggregate { source, .. } = &error else { panic!("{error}") };
-    assert_eq!(*source, AggregateError::ZeroTotalWeight { updates: 6 });
+    assert_eq!(source, &AggregateError::ZeroTotalWeight { updates: 6 });
 }
 
 /// Updates at the limit of the sum's range fill it after 2,097. The round says so on one thread as on many:
@@ -229,7 +229,8 @@ fn a_client_that_panics_is_left_out_and_nobody_else() {
     let panicking = Desks::new(&FEDAVG, 6, 3).tampering(|update| {
         assert!(update.client != ClientId(2) || update.round != 1, "client 2 panics in round 1");
     });
-    let mut engine = Engine::new(&FEDAVG, &panicking, Cohort::All, 3, CAP, panicking.start());
+    let mut engine =
+        Engine::new(&FEDAVG, &panicking, Cohort::All, 3, Aggregation::mean(CAP), panicking.start());
     for round in 0..3 {
         let report = engine.step().unwrap();
         let gone = ClientId(2);

@@ -2,6 +2,7 @@
 
 use super::population::{CAP, Desks};
 use super::run::{Run, config, engine, run, state, steps, write};
+use sottovoce_aggregator::Aggregation;
 use sottovoce_core::{Algorithm, ClientError, ClientId};
 use sottovoce_simulation::{Checkpoint, Cohort, Engine};
 
@@ -47,7 +48,16 @@ fn resuming_changes_no_bit<A: Algorithm>(algorithm: &A) {
         let saved = Checkpoint::read(&path, config(), desks.start().layout()).unwrap();
         assert_eq!(saved.round, at);
         let (params, server) = (saved.params, saved.server);
-        let mut second = Engine::at(algorithm, &desks, COHORT, desks.seed, CAP, params, server, saved.round);
+        let mut second = Engine::at(
+            algorithm,
+            &desks,
+            COHORT,
+            desks.seed,
+            Aggregation::mean(CAP),
+            params,
+            server,
+            saved.round,
+        );
         assert_eq!(steps(&mut second, ROUNDS), reports[at as usize..], "resumed at round {at}");
         assert_eq!(state(&second), state(&whole), "{} resumed at round {at}", algorithm.name());
     }

@@ -1,6 +1,7 @@
 //! Runs of a population, told apart by every bit that they leave behind.
 
 use super::population::{CAP, Desks};
+use sottovoce_aggregator::Aggregation;
 use sottovoce_core::{Algorithm, Digest};
 use sottovoce_simulation::{Checkpoint, Cohort, Engine, RoundReport};
 use std::path::Path;
@@ -19,7 +20,7 @@ pub(crate) fn config() -> Digest {
 }
 
 pub(crate) fn engine<'a, A: Algorithm>(desks: &'a Desks<'a, A>, cohort: Cohort) -> DeskEngine<'a, A> {
-    Engine::new(desks.algorithm, desks, cohort, desks.seed, CAP, desks.start())
+    Engine::new(desks.algorithm, desks, cohort, desks.seed, Aggregation::mean(CAP), desks.start())
 }
 
 /// Runs in a pool of that many threads.

@@ -1,0 +1,282 @@
+//! Column folds against a plain sort, on every CPU and number of threads.
+
+use super::{WIDTH, mean_around_median, mean_of_ranks, network, vector};
+use crate::rules::{meamed::meamed, median::Even, median::median, trimmed_mean::trimmed_mean};
+use crate::stack::{Element, Stack, StackError};
+use proptest::prelude::*;
+
+/// Numbers from a fixed sequence of 64-bit words (Vigna's SplitMix64).
+struct Words(u64);
+
+impl Words {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Of everything that is hard to sort or to sum: ±0, duplicates, subnormals, tiny, ordinary and huge values.
+    fn value<T: Element>(&mut self) -> T {
+        let sign = if self.next() & 1 == 0 { 1.0 } else { -1.0 };
+        let fraction = 1.0 + (self.next() >> 11) as f64 / (1u64 << 53) as f64;
+        let single = size_of::<T>() == 4;
+        let magnitude = match self.next() % 16 {
+            0 => 0.0,
+            1 => 1.0,
+            2 => 0.5,
+            3 => fraction * if single { 1e-42 } else { 1e-318 },
+            4 => fraction * 1e-20,
+            5 => 1.7 * if single { 1e38 } else { 1e308 },
+            6 => fraction * if single { 1e30 } else { 1e290 },
+            _ => fraction,
+        };
+        T::from_f64(sign * magnitude)
+    }
+
+    fn rows<T: Element>(&mut self, n: usize, d: usize) -> Vec<Vec<T>> {
+        (0..n).map(|_| (0..d).map(|_| self.value()).collect()).collect()
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, (self.next() % (i as u64 + 1)) as usize);
+        }
+    }
+}
+
+fn stack<T: Element>(rows: &[Vec<T>]) -> Stack<'_, T> {
+    Stack::new(rows.iter().map(Vec::as_slice).collect()).expect("rows of one length")
+}
+
+/// Mean by halves: no overflow, and not the arithmetic under test.
+fn plain_mean(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    values.iter().map(|v| v / count).sum()
+}
+
+fn plain_median(sorted: &[f64], even: Even) -> f64 {
+    let (lower, upper) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+    match even {
+        Even::Lower => lower,
+        Even::Midpoint => lower / 2.0 + upper / 2.0,
+    }
+}
+
+/// By selection of the nearest, one after the other.
+fn plain_around(sorted: &[f64], keep: usize) -> f64 {
+    let median = plain_median(sorted, Even::Midpoint);
+    let mut by_distance: Vec<f64> = sorted.to_vec();
+    // Halved, so that no distance overflows; stable, so that of two at the same distance the smaller stays first.
+    by_distance.sort_by(|a, b| (a / 2.0 - median / 2.0).abs().total_cmp(&(b / 2.0 - median / 2.0).abs()));
+    plain_mean(&by_distance[..keep])
+}
+
+fn agree<T: Element>(got: T, expected: f64, largest: f64) -> bool {
+    let epsilon = if size_of::<T>() == 4 { 1e-7 } else { 1e-15 };
+    let smallest = if size_of::<T>() == 4 { 1.5e-45 } else { 5e-324 };
+    (got.to_f64() / 2.0 - expected / 2.0).abs()
+        <= expected.abs() * epsilon + largest * 2e-14 + 200.0 * smallest
+}
+
+fn against_a_plain_sort<T: Element>(words: &mut Words, n: usize, d: usize) {
+    let rows = words.rows::<T>(n, d);
+    let stack = stack(&rows);
+    let trim = (words.next() as usize) % n.div_ceil(2);
+    let keep = 1 + (words.next() as usize) % n;
+    let midpoints = median(&stack, Even::Midpoint).unwrap();
+    let lowers = median(&stack, Even::Lower).unwrap();
+    let trimmed = trimmed_mean(&stack, trim).unwrap();
+    let around = mean_around_median(&stack, keep).unwrap();
+    for j in 0..d {
+        let mut column: Vec<f64> = rows.iter().map(|row| row[j].to_f64()).collect();
+        column.sort_by(f64::total_cmp);
+        let largest = column[0].abs().max(column[n - 1].abs());
+        let at = format!("n = {n}, d = {d}, column {j}, trim {trim}, keep {keep}: {column:?}");
+        assert_eq!(lowers[j].to_f64(), plain_median(&column, Even::Lower), "{at}");
+        let kept = &column[trim..n - trim];
+        let kept_largest = kept[0].abs().max(kept[kept.len() - 1].abs());
+        assert!(
+            agree(midpoints[j], plain_median(&column, Even::Midpoint), 0.0),
+            "{at}, got {:?}",
+            midpoints[j]
+        );
+        assert!(agree(trimmed[j], plain_mean(kept), kept_largest), "{at}, got {:?}", trimmed[j]);
+        assert!(agree(around[j], plain_around(&column, keep), largest), "{at}, got {:?}", around[j]);
+        for result in [midpoints[j], lowers[j], trimmed[j], around[j]] {
+            assert!(column[0] <= result.to_f64() && result.to_f64() <= column[n - 1], "{at}: {result:?}");
+            assert!(result.to_f64() != 0.0 || result.to_f64().is_sign_positive(), "{at}: -0");
+        }
+    }
+}
+
+#[test]
+fn every_number_of_rows_agrees_with_a_plain_sort() {
+    let mut words = Words(1);
+    for n in 1..=130 {
+        let d = 1 + words.next() as usize % 40;
+        against_a_plain_sort::<f32>(&mut words, n, d);
+        against_a_plain_sort::<f64>(&mut words, n, d);
+    }
+    for n in [255, 256, 257, 300, 512, 513, 1000, 1025] {
+        against_a_plain_sort::<f32>(&mut words, n, 17);
+        against_a_plain_sort::<f64>(&mut words, n, 17);
+    }
+}
+
+/// The bits of all rules.
+fn all_bits<T: Element>(rows: &[Vec<T>]) -> Vec<u64> {
+    let stack = stack(rows);
+    let n = rows.len();
+    [
+        median(&stack, Even::Midpoint),
+        median(&stack, Even::Lower),
+        trimmed_mean(&stack, (n - 1) / 3),
+        meamed(&stack, n / 4),
+        mean_around_median(&stack, n.div_ceil(3)),
+    ]
+    .into_iter()
+    .flat_map(|result| result.unwrap())
+    .map(|v| v.to_f64().to_bits())
+    .collect()
+}
+
+fn any_order_any_threads<T: Element>(seed: u64, n: usize, d: usize) {
+    let mut words = Words(seed);
+    let mut rows = words.rows::<T>(n, d);
+    let expected = all_bits(&rows);
+    words.shuffle(&mut rows);
+    assert_eq!(all_bits(&rows), expected, "{n} rows of {d} in another order");
+    for threads in [1, 2, 8] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert_eq!(pool.install(|| all_bits(&rows)), expected, "{n} rows of {d}, {threads} threads");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_order_and_any_number_of_threads_give_the_same_bits(seed: u64, n in 1usize..80, d in 1usize..700) {
+        any_order_any_threads::<f32>(seed, n, d);
+        any_order_any_threads::<f64>(seed, n, d);
+    }
+}
+
+fn names_what_is_not_finite<T: Element>() {
+    let mut words = Words(7);
+    for bad in [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut rows = words.rows::<T>(21, 700);
+        // Row 20 has the earlier coordinate, row 4 is the earlier row.
+        rows[20][3] = T::from_f64(bad);
+        rows[4][699] = T::from_f64(bad);
+        rows[4][600] = T::from_f64(bad);
+        for threads in [1, 2, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let stack = stack(&rows);
+            let all = pool.install(|| {
+                [
+                    median(&stack, Even::Midpoint),
+                    median(&stack, Even::Lower),
+                    trimmed_mean(&stack, 10),
+                    meamed(&stack, 5),
+                    mean_around_median(&stack, 1),
+                ]
+            });
+            for result in all {
+                let Err(StackError::NotFinite { client: 4, coordinate: 600, value }) = result else {
+                    panic!("{bad} with {threads} threads: {result:?}");
+                };
+                assert_eq!(value.is_nan(), bad.is_nan());
+                assert!(bad.is_nan() || value == bad);
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_and_infinity_are_named_with_client_and_coordinate() {
+    names_what_is_not_finite::<f32>();
+    names_what_is_not_finite::<f64>();
+}
+
+#[test]
+fn sums_do_not_overflow() {
+    let rows = vec![vec![f64::MAX; 3]; 7];
+    assert_eq!(trimmed_mean(&stack(&rows), 2).unwrap(), [f64::MAX; 3]);
+    assert_eq!(median(&stack(&rows[..2]), Even::Midpoint).unwrap(), [f64::MAX; 3]);
+    assert_eq!(meamed(&stack(&rows), 3).unwrap(), [f64::MAX; 3]);
+    let rows: Vec<_> = [-f64::MAX, f64::MAX, f64::MAX, -f64::MAX, 8.0].map(|v| vec![v]).into();
+    assert_eq!(trimmed_mean(&stack(&rows), 0).unwrap(), [0.0]);
+    assert_eq!(mean_around_median(&stack(&rows), 1).unwrap(), [8.0]);
+    let rows = vec![vec![f32::MAX; 3]; 7];
+    assert_eq!(trimmed_mean(&stack(&rows), 2).unwrap(), [f32::MAX; 3]);
+}
+
+#[test]
+fn equal_rows_come_back_as_they_are() {
+    // 0.1 + 0.1 + 0.1 is not 0.3.
+    let rows = vec![vec![0.1, -0.7, 1e-310, 4e307]; 3];
+    for result in
+        [trimmed_mean(&stack(&rows), 0), meamed(&stack(&rows), 0), median(&stack(&rows), Even::Midpoint)]
+    {
+        assert_eq!(result.unwrap(), rows[0]);
+    }
+}
+
+#[test]
+fn of_two_at_the_same_distance_the_smaller_is_the_nearer() {
+    let rows: Vec<_> = [3.0, 1.0, 2.0].map(|v| vec![v]).into();
+    assert_eq!(mean_around_median(&stack(&rows), 2).unwrap(), [1.5]);
+    // The median is 2, and all four are at distance 1.
+    let rows: Vec<_> = [3.0f32, 1.0, 3.0, 1.0].map(|v| vec![v]).into();
+    assert_eq!(mean_around_median(&stack(&rows), 3).unwrap(), [5.0 / 3.0]);
+}
+
+#[test]
+fn without_trimming_it_is_the_mean() {
+    let rows: Vec<_> = [1.0f32, 2.0, 4.0, 9.0].map(|v| vec![v; 20]).into();
+    assert_eq!(mean_of_ranks(&stack(&rows), 0..4).unwrap(), [4.0; 20]);
+    assert_eq!(meamed(&stack(&rows), 0).unwrap(), [4.0; 20]);
+}
+
+/// Sorts `lines` with vectors of type `V`.
+fn sorted<V: vector::Vector<i32>>(lines: &[super::Line<i32>]) -> Vec<[i32; WIDTH]> {
+    let mut lines = lines.to_vec();
+    network::sort::<i32, V>(&mut lines);
+    lines.into_iter().map(|line| line.0).collect()
+}
+
+#[test]
+fn the_network_of_sixteen_sorts_all_zeros_and_ones() {
+    // A network that sorts these sorts everything (Knuth, vol. 3, section 5.3.4, theorem Z).
+    for first in (0u32..1 << 16).step_by(WIDTH) {
+        let lines: Vec<_> = (0..16)
+            .map(|row| super::Line(std::array::from_fn(|c| ((first + c as u32) >> row & 1) as i32)))
+            .collect();
+        let sorted = sorted::<vector::Portable<i32>>(&lines);
+        assert!(sorted.is_sorted_by(|a, b| (0..WIDTH).all(|c| a[c] <= b[c])), "from {first}");
+    }
+}
+
+#[test]
+fn the_array_sorts_as_the_registers_do() {
+    let mut words = Words(3);
+    for n in [1, 5, 16, 17, 100, 300] {
+        let rows = words.rows::<f64>(n, 40);
+        let expected = all_bits(&rows);
+        let lines = vec![super::Line([0i64; WIDTH]); n];
+        let mut out = vec![0.0; 40];
+        let slices: Vec<_> = rows.iter().map(Vec::as_slice).collect();
+        let by = super::fold::Fold::Around { keep: n.div_ceil(3) };
+        assert!(super::fold_block::<f64, vector::Portable<i64>>(
+            &slices,
+            0,
+            by,
+            &mut lines.clone(),
+            &mut out
+        ));
+        let bits: Vec<_> = out.into_iter().map(f64::to_bits).collect();
+        assert_eq!(bits, expected[expected.len() - 40..], "{n} rows");
+    }
+}

@@ -1,0 +1,282 @@
+//! Recipes applied: what each rule and wrapper wants of the number of rows, and the call.
+
+use super::combination::{Measured, shares};
+use super::error::RuleError;
+use super::geometric_median::{self, From};
+use super::mean::{self, Weighting};
+use super::recipe::{Recipe, Rule, Start, Trim, Wrapper};
+use super::{
+    Outcome, arc, bucketing, bulyan, caf, centered_clipping, clipping, fltrust, krum, mda, meamed, median,
+    monna, nnm, norm_bounding, smea, trimmed_mean,
+};
+use crate::columns::mean_around_median;
+use crate::grid::BLOCK;
+use crate::stack::{Element, Stack};
+use rayon::prelude::*;
+
+impl Recipe {
+    /// Applies the recipe. `weights`, one for each row, finite and not negative, count where the rule has weights
+    /// and its parameters ask for them; they are not looked at otherwise.
+    pub fn aggregate<T: Element>(
+        &self,
+        stack: &Stack<'_, T>,
+        weights: Option<&[f64]>,
+    ) -> Result<Outcome<T>, RuleError> {
+        let mut outcome = Outcome::default();
+        self.aggregate_into(stack, weights, &mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// The same, written over `outcome`. The mean takes no fresh memory if the outcome of a stack of that size is
+    /// there already; after an error the outcome is empty.
+    pub fn aggregate_into<T: Element>(
+        &self,
+        stack: &Stack<'_, T>,
+        weights: Option<&[f64]>,
+        outcome: &mut Outcome<T>,
+    ) -> Result<(), RuleError> {
+        let before = std::mem::take(outcome);
+        *outcome = match (&self.wrappers[..], &self.rule) {
+            ([], Some(Rule::Mean { weighting })) => {
+                let mut means = before.rows.into_iter().next().unwrap_or_default();
+                means.resize(stack.params(), T::from_f64(0.0));
+                mean::mean(stack, *weighting, weights, &mut means)?;
+                Outcome { rows: vec![means], ..Outcome::default() }
+            }
+            _ => self.wrap_and_apply(stack, weights)?,
+        };
+        Ok(())
+    }
+
+    fn wrap_and_apply<T: Element>(
+        &self,
+        stack: &Stack<'_, T>,
+        mut weights: Option<&[f64]>,
+    ) -> Result<Outcome<T>, RuleError> {
+        let mut wrapped: Option<Vec<Vec<T>>> = None;
+        for wrapper in &self.wrappers {
+            let next = match &wrapped {
+                Some(rows) => wrap(wrapper, &view(rows)?)?,
+                None => wrap(wrapper, stack)?,
+            };
+            wrapped = Some(next);
+            if matches!(wrapper, Wrapper::Bucketing { .. }) {
+                weights = None;
+            }
+        }
+        let outcome = match (&self.rule, wrapped) {
+            (Some(rule), Some(rows)) => apply(rule, &view(&rows)?, weights)?,
+            (Some(rule), None) => apply(rule, stack, weights)?,
+            (None, rows) => Outcome { rows: rows.expect("a recipe has a name"), selected: None, trust: None },
+        };
+        // Rows are finite: a vector among the parameters, or a length to scale to, need not fit their type.
+        let finite = |row: &Vec<T>| row.par_chunks(BLOCK).all(|block| T::largest(block).is_finite());
+        if !outcome.rows.iter().all(finite) {
+            return Err(RuleError::ResultNotFinite { recipe: self.names().into() });
+        }
+        Ok(outcome)
+    }
+}
+
+fn view<T: Element>(rows: &[Vec<T>]) -> Result<Stack<'_, T>, RuleError> {
+    Ok(Stack::new(rows.iter().map(Vec::as_slice).collect())?)
+}
+
+/// `n ≥ times · f + plus`.
+fn at_least(recipe: &'static str, rows: usize, f: usize, times: usize, plus: usize) -> Result<(), RuleError> {
+    let needed = f.saturating_mul(times).saturating_add(plus);
+    if rows >= needed {
+        return Ok(());
+    }
+    let most_f = rows.checked_sub(plus).map(|spare| spare / times);
+    Err(RuleError::TooFewRows { recipe, f, needed, rows, most_f })
+}
+
+/// `n > 2f`: no rule withstands half of the rows.
+fn majority(recipe: &'static str, rows: usize, f: usize) -> Result<(), RuleError> {
+    at_least(recipe, rows, f, 2, 1)
+}
+
+/// A number between two others.
+fn between(
+    name: &'static str,
+    value: usize,
+    rows: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, RuleError> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(RuleError::OutOfRows { name, value, rows, least, most })
+}
+
+/// A vector among the parameters, in the rows' type.
+fn vector<T: Element>(name: &'static str, values: &[f64], stack: &Stack<'_, T>) -> Result<Vec<T>, RuleError> {
+    if values.len() != stack.params() {
+        return Err(RuleError::VectorLength { name, expected: stack.params(), got: values.len() });
+    }
+    let converted: Vec<T> = values.iter().map(|v| T::from_f64(*v)).collect();
+    // As a stack of one row it is held to the same limits as the rows.
+    let row = Stack::new(vec![&converted[..]])?;
+    match Measured::for_distances(&row) {
+        Ok(_) => Ok(converted),
+        Err(_) => Err(RuleError::VectorTooLarge { name }),
+    }
+}
+
+fn wrap<T: Element>(wrapper: &Wrapper, stack: &Stack<'_, T>) -> Result<Vec<Vec<T>>, RuleError> {
+    let n = stack.clients();
+    match wrapper {
+        Wrapper::Nnm { f } => majority("nnm", n, *f).and_then(|()| nnm::mixed(stack, *f)),
+        Wrapper::Arc { f } => majority("arc", n, *f).and_then(|()| arc::clipped(stack, *f)),
+        Wrapper::StaticClipping { bound } => clipping::clipped(stack, *bound),
+        Wrapper::Bucketing { size, order } => bucketing::buckets(stack, *size, order),
+    }
+}
+
+fn apply<T: Element>(
+    rule: &Rule,
+    stack: &Stack<'_, T>,
+    weights: Option<&[f64]>,
+) -> Result<Outcome<T>, RuleError> {
+    let n = stack.clients();
+    let one = |row: Vec<T>| Outcome { rows: vec![row], selected: None, trust: None };
+    let shares_of = |w: &Weighting, name| w.shares(name, n, weights);
+    Ok(match rule {
+        Rule::Mean { weighting } => {
+            let mut means = vec![T::from_f64(0.0); stack.params()];
+            mean::mean(stack, *weighting, weights, &mut means)?;
+            one(means)
+        }
+        Rule::Median { even } => one(median::median(stack, *even)?),
+        Rule::TrimmedMean { trim } => {
+            let f = match trim {
+                Trim::Count(f) => *f,
+                Trim::Share(beta) => (beta * n as f64) as usize,
+            };
+            majority("trimmed-mean", n, f)?;
+            one(trimmed_mean::trimmed_mean(stack, f)?)
+        }
+        Rule::Meamed { f } => {
+            majority("meamed", n, *f)?;
+            one(meamed::meamed(stack, *f)?)
+        }
+        Rule::Krum { f, neighbours } => {
+            let neighbours = krum_neighbours("krum", n, *f, *neighbours)?;
+            Measured::for_distances(stack)?;
+            let best = if n == 1 { 0 } else { krum::select(stack, neighbours) };
+            Outcome { selected: Some(vec![best]), ..one(stack.rows()[best].to_vec()) }
+        }
+        Rule::MultiKrum { f, neighbours, m, weighting } => {
+            let neighbours = krum_neighbours("multi-krum", n, *f, *neighbours)?;
+            let m = between("m", m.unwrap_or_else(|| n.saturating_sub(*f).max(1)), n, 1, n)?;
+            let measured = Measured::for_distances(stack)?;
+            let best = if n == 1 { vec![0] } else { krum::multi_krum(stack, m, neighbours) };
+            selected(&measured, best, &shares_of(weighting, "multi-krum")?)?
+        }
+        Rule::Bulyan { f, theta, beta, scores } => {
+            if *f > 0 {
+                at_least("bulyan", n, *f, 4, 3)?;
+            }
+            let theta = between("theta", theta.unwrap_or(n - 2 * f), n, 1, n)?;
+            let beta = between("beta", beta.unwrap_or(theta.saturating_sub(2 * f).max(1)), n, 1, theta)?;
+            Measured::for_distances(stack)?;
+            let order = if n == 1 { vec![0] } else { bulyan::select(stack, *f, theta, *scores) };
+            let rows = Stack::new(order.iter().map(|row| stack.rows()[*row]).collect())?;
+            Outcome { selected: Some(order), ..one(mean_around_median(&rows, beta)?) }
+        }
+        Rule::Smoothed { nu, steps, start, weighting } => {
+            let alphas = shares_of(weighting, "the geometric median")?;
+            let measured = Measured::for_distances(stack)?;
+            let point;
+            let from = match start {
+                Start::Zeros => From::Combination(vec![0.0; n]),
+                Start::Mean => From::Combination(vec![1.0 / n as f64; n]),
+                Start::WeightedMean => From::Combination(alphas.clone()),
+                Start::At(values) => {
+                    point = vector("start", values, stack)?;
+                    From::Point(&point)
+                }
+            };
+            one(geometric_median::smoothed(&measured, &alphas, from, *nu, *steps))
+        }
+        Rule::GeometricMedian { tolerance, iterations, weighting } => {
+            let alphas = shares_of(weighting, "the geometric median")?;
+            let measured = Measured::for_distances(stack)?;
+            one(geometric_median::converged(&measured, &alphas, *tolerance, *iterations))
+        }
+        Rule::CenteredClipping { start, radius, steps } => {
+            let start = match start {
+                Start::Zeros => vec![T::from_f64(0.0); stack.params()],
+                Start::Mean | Start::WeightedMean => {
+                    Measured::for_distances(stack)?.combine(&vec![1.0 / n as f64; n])
+                }
+                Start::At(values) => vector("v0", values, stack)?,
+            };
+            one(centered_clipping::centered_clipping(stack, start, *radius, *steps)?)
+        }
+        Rule::NormBounding { bound, weighting } => {
+            let shares = shares_of(weighting, "norm-bounding-average")?;
+            one(norm_bounding::norm_bounding(stack, *bound, &shares)?)
+        }
+        Rule::FlTrust { server } => {
+            let (row, trust) = fltrust::fltrust(stack, &vector("server_update", server, stack)?)?;
+            Outcome { trust: Some(trust), ..one(row) }
+        }
+        Rule::Monna { f, trusted } => {
+            majority("monna", n, *f)?;
+            let trusted = between("idx", *trusted, n, 0, n - 1)?;
+            let (row, near) = monna::monna(stack, *f, trusted)?;
+            Outcome { selected: Some(near), ..one(row) }
+        }
+        Rule::Mda { f } => {
+            majority("mda", n, *f)?;
+            let measured = Measured::for_distances(stack)?;
+            selected(&measured, mda::select(stack, *f)?, &vec![1.0; n])?
+        }
+        Rule::Smea { f } => {
+            majority("smea", n, *f)?;
+            let measured = Measured::for_distances(stack)?;
+            selected(&measured, smea::select(stack, *f)?, &vec![1.0; n])?
+        }
+        Rule::Caf { f } => {
+            majority("caf", n, *f)?;
+            let measured = Measured::for_distances(stack)?;
+            one(measured.combine(&shares(&caf::weights(stack, *f))))
+        }
+    })
+}
+
+/// The number of neighbours that Krum looks at.
+fn krum_neighbours(
+    recipe: &'static str,
+    n: usize,
+    f: usize,
+    given: Option<usize>,
+) -> Result<usize, RuleError> {
+    if let Some(neighbours) = given {
+        majority(recipe, n, f)?;
+        return between("neighbours", neighbours, n, 1, (n - 1).max(1));
+    }
+    if f > 0 {
+        at_least(recipe, n, f, 2, 3)?;
+    }
+    Ok(n.saturating_sub(f + 2).max(1))
+}
+
+/// The mean of the rows selected, in proportion to their weights.
+fn selected<T: Element>(
+    rows: &Measured<'_, '_, T>,
+    selected: Vec<usize>,
+    weights: &[f64],
+) -> Result<Outcome<T>, RuleError> {
+    let mut kept = vec![0.0; weights.len()];
+    for row in &selected {
+        kept[*row] = weights[*row];
+    }
+    if kept.iter().all(|w| *w == 0.0) {
+        return Err(RuleError::ZeroWeight);
+    }
+    Ok(Outcome { rows: vec![rows.combine(&shares(&kept))], selected: Some(selected), trust: None })
+}

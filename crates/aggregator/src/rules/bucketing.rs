@@ -1,0 +1,55 @@
+//! Bucketing: rows are shuffled, and each `s` of them become one, their mean.
+//!
+//! Karimireddy, He, Jaggi, "Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing", ICLR 2022,
+//! algorithm 1.
+//!
+//! | symbol | meaning |
+//! |---|---|
+//! | `s` | rows to a bucket; the last of the `⌈n/s⌉` buckets may hold fewer |
+//! | `perm` | bucket `j` holds rows `perm[js]` to `perm[js + s - 1]` |
+//!
+//! Instead of `perm` a `seed`, which draws one: who aggregates again and again takes another one each time. `f` of
+//! the rule behind it counts buckets. Cost: two passes over the rows, and a copy of `1/s` of them.
+
+use super::combination::Measured;
+use super::error::RuleError;
+use crate::stack::{Element, Stack};
+use sottovoce_core::sampling::shuffle;
+use sottovoce_core::stream::{Address, Purpose};
+
+/// Keeps this shuffle apart from other choices of clients under the same seed.
+const SLOT: u64 = 0x6275_636b_6574;
+
+/// How rows are dealt out.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Order {
+    Given(Vec<usize>),
+    Drawn(u64),
+}
+
+impl Order {
+    fn of(&self, rows: usize) -> Result<Vec<usize>, RuleError> {
+        let mut order: Vec<usize> = (0..rows).collect();
+        match self {
+            Self::Drawn(seed) => {
+                shuffle(&mut Address::new(*seed, Purpose::Sample).slot(SLOT).stream(), &mut order);
+                Ok(order)
+            }
+            Self::Given(given) => {
+                let mut sorted = given.clone();
+                sorted.sort_unstable();
+                if sorted == order { Ok(given.clone()) } else { Err(RuleError::NotAPermutation { rows }) }
+            }
+        }
+    }
+}
+
+/// The buckets' means. Needs `size > 0`.
+pub(super) fn buckets<T: Element>(
+    stack: &Stack<'_, T>,
+    size: usize,
+    order: &Order,
+) -> Result<Vec<Vec<T>>, RuleError> {
+    let measured = Measured::of(stack)?;
+    Ok(order.of(stack.clients())?.chunks(size).map(|bucket| measured.mean_of(bucket)).collect())
+}

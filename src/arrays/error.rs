@@ -1,0 +1,187 @@
+//! Why files are no updates.
+
+use super::Dtype;
+use std::io;
+use std::path::PathBuf;
+
+/// Why updates cannot be had from files, or not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArrayError {
+    /// The system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file that is not what its name says, or not of use here.
+    #[error("{}: {fault}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// No file was named, or a folder has none.
+    #[error("no input files; name .npy or .safetensors files, or a folder of them")]
+    NoInput,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Neither kind of file that is read.
+    #[error("is neither .npy nor .safetensors by its name")]
+    Kind,
+    /// Inputs of two kinds, or an output of another kind than its inputs.
+    #[error("the inputs are {expected} files, so this name should end in {expected}")]
+    OtherKind {
+        /// Ending of the first input.
+        expected: &'static str,
+    },
+    /// A folder, pipe or device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// It does not begin as its kind begins.
+    #[error("does not begin as a .npy file does")]
+    Magic,
+    /// A version of the format that came later.
+    #[error("is of version {major}.{minor} of the npy format; 1.0, 2.0 and 3.0 are read")]
+    Version {
+        /// First number.
+        major: u8,
+        /// Second number.
+        minor: u8,
+    },
+    /// The file ends inside its header.
+    #[error("ends inside its header, of which it claims {claimed} bytes")]
+    Truncated {
+        /// Bytes that the header claims to have.
+        claimed: u64,
+    },
+    /// A header that does not say what it must.
+    #[error("header, byte {at}: {expected} expected")]
+    Header {
+        /// Place in the header.
+        at: usize,
+        /// What would do.
+        expected: &'static str,
+    },
+    /// A header of safetensors that its own reader refuses.
+    #[error("header: {what}")]
+    Index {
+        /// What the reader says.
+        what: String,
+    },
+    /// Numbers of a type that is not read.
+    #[error("{}holds {found}; little-endian f32 and f64 are read", tensor.as_ref().map(|t| format!("tensor {t} ")).unwrap_or_default())]
+    Type {
+        /// The tensor, in a file of several.
+        tensor: Option<String>,
+        /// The type as the file calls it.
+        found: String,
+    },
+    /// Most significant byte first.
+    #[error("holds big-endian numbers ({found}); little-endian f32 and f64 are read")]
+    BigEndian {
+        /// The type as the file calls it.
+        found: String,
+    },
+    /// More numbers than can be counted.
+    #[error("claims a shape of more bytes than can be addressed")]
+    Overflow,
+    /// Another number of bytes than the header promises.
+    #[error("its header promises {expected} bytes of numbers, the file has {got}")]
+    Length {
+        /// From the header.
+        expected: u64,
+        /// In the file.
+        got: u64,
+    },
+    /// No numbers at all.
+    #[error("holds no numbers")]
+    Empty,
+    /// One array that is no matrix of updates.
+    #[error("has {dims} dimensions; a single array of updates has two, clients and parameters")]
+    Dimensions {
+        /// How many it has.
+        dims: usize,
+    },
+    /// A list of numbers that is none.
+    #[error("has {dims} dimensions; a list of numbers has one")]
+    NotAList {
+        /// How many it has.
+        dims: usize,
+    },
+    /// Another type of number than the first file's.
+    #[error("holds {got}, the first file {expected}; all need the same type")]
+    OtherType {
+        /// Of the first file.
+        expected: Dtype,
+        /// Of this one.
+        got: Dtype,
+    },
+    /// Another shape than the first file's.
+    #[error("has shape {got:?}, the first file {expected:?}; all need the same shape")]
+    OtherShape {
+        /// Of the first file.
+        expected: Vec<usize>,
+        /// Of this one.
+        got: Vec<usize>,
+    },
+    /// A tensor that the first file has, or has not.
+    #[error("tensor {tensor} is {}; all files need the same tensors", if *missing { "missing" } else { "not in the first file" })]
+    OtherTensors {
+        /// Its name.
+        tensor: String,
+        /// Here, or in the first file.
+        missing: bool,
+    },
+    /// A tensor of another shape than in the first file.
+    #[error("tensor {tensor} has shape {got:?}, in the first file {expected:?}")]
+    TensorShape {
+        /// Its name.
+        tensor: String,
+        /// In the first file.
+        expected: Vec<usize>,
+        /// In this one.
+        got: Vec<usize>,
+    },
+    /// Tensors of two types in one file.
+    #[error("tensor {tensor} holds {got}, tensors before it {expected}; all need the same type")]
+    MixedTypes {
+        /// Its name.
+        tensor: String,
+        /// Of the tensors before it.
+        expected: Dtype,
+        /// Of this one.
+        got: Dtype,
+    },
+    /// A result that would take the place of an input.
+    #[error("is one of the inputs; write to another file")]
+    IsInput,
+    /// Rows of a matrix, where the kind of file holds one update.
+    #[error(
+        "{rows} rows do not fit into a .safetensors file, which holds one update; end the recipe with a rule"
+    )]
+    Rows {
+        /// How many there are.
+        rows: usize,
+    },
+}
+
+impl ArrayError {
+    /// Whether naming other files would help, and not another machine.
+    pub fn is_input(&self) -> bool {
+        use io::ErrorKind as K;
+        let of_the_caller =
+            [K::NotFound, K::PermissionDenied, K::NotADirectory, K::IsADirectory, K::InvalidInput];
+        match self {
+            Self::Io { source, .. } => of_the_caller.contains(&source.kind()),
+            Self::File { .. } | Self::NoInput => true,
+        }
+    }
+}
