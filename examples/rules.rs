@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 const PARAMS: usize = 10_007;
 const LIARS: usize = 2;
 
+#[allow(clippy::print_stdout)]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut s = Address::new(1, Purpose::Test).stream();
     let updates: Vec<Vec<f32>> = (0..10)
