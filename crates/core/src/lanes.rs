@@ -4,6 +4,8 @@
 //! fused, and columns are folded in one fixed order. A kernel generic over [`Lanes`] is compiled for each of them
 //! by [`dispatch!`](crate::dispatch).
 
+use std::ops::AddAssign;
+
 /// Number of columns.
 pub const LANES: usize = 16;
 
@@ -28,6 +30,20 @@ pub trait Lanes: Copy {
     }
     /// Sum of all columns: column `i` and `i + 8`, then `i + 4`, `i + 2`, `i + 1`.
     fn fold(self) -> f32;
+}
+
+/// Sum of `N` columns, a power of two: each and its partner in the other half, until one is left.
+#[inline(always)]
+pub fn fold<T: Copy + AddAssign, const N: usize>(mut columns: [T; N]) -> T {
+    let mut half = N / 2;
+    while half > 0 {
+        for i in 0..half {
+            let partner = columns[i + half];
+            columns[i] += partner;
+        }
+        half /= 2;
+    }
+    columns[0]
 }
 
 /// Columns as an array: for every CPU, and what the others are held against.
@@ -61,15 +77,7 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     fn fold(self) -> f32 {
-        let mut lanes = self.0;
-        let mut half = LANES / 2;
-        while half > 0 {
-            for i in 0..half {
-                lanes[i] += lanes[i + half];
-            }
-            half /= 2;
-        }
-        lanes[0]
+        fold(self.0)
     }
 }
 

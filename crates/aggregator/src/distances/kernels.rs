@@ -2,7 +2,7 @@
 
 use super::{FARTHEST, bounded};
 use sottovoce_core::dispatch;
-use sottovoce_core::lanes::{LANES, Lanes};
+use sottovoce_core::lanes::{LANES, Lanes, fold};
 use std::ops::Range;
 
 /// Coordinates in a block: those of a hundred rows of `f32` lie in the second cache.
@@ -106,19 +106,6 @@ impl Columns for Doubles {
     fn fold(self) -> f64 {
         fold(self.0)
     }
-}
-
-/// Column i and its partner in the other half, until one is left.
-#[inline(always)]
-fn fold<const N: usize>(mut columns: [f64; N]) -> f64 {
-    let mut half = N / 2;
-    while half > 0 {
-        for i in 0..half {
-            columns[i] += columns[i + half];
-        }
-        half /= 2;
-    }
-    columns[0]
 }
 
 type Tile<C> = [[C; WIDE]; TALL];

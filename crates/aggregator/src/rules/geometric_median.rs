@@ -28,6 +28,7 @@ use crate::grid::{Products, sum_block};
 use crate::stack::Element;
 use rayon::prelude::*;
 use sottovoce_core::dispatch;
+use sottovoce_core::lanes::fold;
 
 /// Coordinates that are worked on together: their pieces of a hundred rows fit the second-level cache.
 const BLOCK: usize = 1024;
@@ -67,14 +68,7 @@ macro_rules! residuals {
                     let residual = f64::from(*x) - v;
                     *sum += residual * residual;
                 }
-                let mut half = COLUMNS / 2;
-                while half > 0 {
-                    for i in 0..half {
-                        sums[i] += sums[i + half];
-                    }
-                    half /= 2;
-                }
-                sums[0]
+                fold(sums)
             }
         }
         impl Residuals for $float {
