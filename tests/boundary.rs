@@ -7,13 +7,13 @@ mod common;
 
 use common::{Done, sottovoce};
 use serde_json::json;
-use sottovoce::aggregator::{Aggregation, MAX_WEIGHT_CAP};
+use sottovoce::aggregator::MAX_WEIGHT_CAP;
 use sottovoce::algorithms::FedAvg;
 use sottovoce::clients::{Gate, Nodes, evaluation};
 use sottovoce::config;
 use sottovoce::core::{Broadcast, ClientError, ClientId, LedgerLine, Population};
 use sottovoce::experiment::Experiment;
-use sottovoce::simulation::{Cohort, Engine};
+use sottovoce::simulation::{Cohort, Engine, Plan};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
@@ -270,14 +270,8 @@ fn no_message_that_passes_the_gate_holds_the_canary() {
     let (model, shards) = (&*data.model, &*data.shards);
     let nodes = Nodes { algorithm: &algorithm, shards, model, local, transforms: &[], seed };
     let tapped = Tapped { inner: &nodes, heard: Mutex::new(Vec::new()) };
-    let mut engine = Engine::new(
-        &algorithm,
-        &tapped,
-        Cohort::All,
-        seed,
-        Aggregation::mean(MAX_WEIGHT_CAP),
-        model.init(seed),
-    );
+    let plan = Plan::mean(seed, Cohort::All, MAX_WEIGHT_CAP);
+    let mut engine = Engine::new(&algorithm, &tapped, plan, model.init(seed));
     for _ in 0..3 {
         let report = engine.step().expect("the round has a mean");
         assert_eq!(report.accepted.len(), 4);

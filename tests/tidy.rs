@@ -23,6 +23,8 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Sample", 7),
     ("BaselineOrder", 8),
     ("Dropout", 9),
+    ("Transform", 11),
+    ("ServerTransform", 12),
     ("Test", 0xffff),
 ];
 

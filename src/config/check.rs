@@ -180,6 +180,7 @@ impl Config {
             }
             Cohort::Poisson { .. } | Cohort::All => {}
         }
+        share("rounds.dropout", r.dropout)?;
         if let Some(stopping) = r.early_stopping {
             within("rounds.early_stopping.patience", stopping.patience, 1, 1_000_000)?;
             share("rounds.early_stopping.min_gain", stopping.min_gain)?;

@@ -257,6 +257,9 @@ pub struct RoundsConfig {
     pub count: u64,
     /// Who takes part in a round.
     pub cohort: Cohort,
+    /// Probability with which a client of the cohort drops out before it trains, 0 up to, not including, 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropout: f64,
     /// Evaluates after every so many rounds and after the last; 0 for the last only.
     #[serde(default = "every_round")]
     pub evaluate_every: u64,
@@ -269,6 +272,10 @@ pub struct RoundsConfig {
     /// Most examples that a client may claim; the largest shard where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_cap: Option<u64>,
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn every_round() -> u64 {

@@ -154,7 +154,7 @@ impl Record {
         let Some(d) = self.directory.as_mut().filter(|d| d.resumed) else { return Ok(None) };
         let checkpoint = Checkpoint::read(&d.path.join("checkpoint.bin"), config, layout)?;
         for name in ["rounds.jsonl", "egress.jsonl"] {
-            cut_after(&d.path.join(name), checkpoint.round)?;
+            cut_after(&d.path.join(name), checkpoint.state.round)?;
         }
         Ok(Some(checkpoint))
     }

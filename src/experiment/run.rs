@@ -13,7 +13,7 @@ use sottovoce_clients::{Nodes, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
 use sottovoce_core::{Address, Algorithm, Params, Purpose, Transform, sampling};
 use sottovoce_models::LocalTraining;
-use sottovoce_simulation::{Checkpoint, Cohort, Engine, RoundReport};
+use sottovoce_simulation::{Checkpoint, Cohort, Engine, Plan, RoundReport};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -130,15 +130,20 @@ impl Experiment {
             transforms: &self.transforms,
             seed: config.seed,
         };
-        let (cohort, seed) = (config.rounds.cohort, config.seed);
-        let aggregation = Aggregation {
-            weight_cap: self.weight_cap,
-            norm_bound: config.aggregation.norm_bound,
-            recipe: config.aggregation.recipe().expect("the configuration was checked"),
+        let plan = Plan {
+            seed: config.seed,
+            cohort: config.rounds.cohort,
+            dropout: config.rounds.dropout,
+            aggregation: Aggregation {
+                weight_cap: self.weight_cap,
+                norm_bound: config.aggregation.norm_bound,
+                recipe: config.aggregation.recipe().expect("the configuration was checked"),
+            },
+            transforms: &self.transforms,
         };
         let mut engine = match record.resume::<A::Server>(config.digest(), data.model.layout())? {
-            None => Engine::new(algorithm, &nodes, cohort, seed, aggregation, data.model.init(seed)),
-            Some(c) => Engine::at(algorithm, &nodes, cohort, seed, aggregation, c.params, c.server, c.round),
+            None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
+            Some(checkpoint) => Engine::at(algorithm, &nodes, plan, checkpoint.state),
         };
         let mut totals = Totals::of(record, config)?;
         observer.stage(Stage::Rounds(config.rounds.count));
@@ -159,12 +164,7 @@ impl Experiment {
                 totals.watch(accuracy, config);
             }
             let wish = observer.round(&Progress { report: &report, accuracy });
-            let checkpoint = || Checkpoint {
-                config: config.digest(),
-                round: engine.round(),
-                params: engine.params().clone(),
-                server: engine.server().clone(),
-            };
+            let checkpoint = || Checkpoint { config: config.digest(), state: engine.state().clone() };
             if wish.is_break() {
                 record.checkpoint(checkpoint)?;
                 interrupted = true;

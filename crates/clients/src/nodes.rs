@@ -81,8 +81,9 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A::Server> for Nodes<'_, A, S>
             workspace: &mut worker.workspace,
         };
         let mut trained = self.algorithm.client(&mut task, broadcast.server)?;
-        for transform in self.transforms {
-            transform.client(&mut trained.delta);
+        for (slot, transform) in (0..).zip(self.transforms) {
+            let at = Address::new(self.seed, Purpose::Transform).slot(slot);
+            transform.client(at.round(broadcast.round).client(client.0), &mut trained.delta);
         }
         let update = Update {
             client,

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::ids::ClientId;
 use crate::params::{Params, RowBlock};
+use crate::stream::Address;
 use crate::update::LedgerLine;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -88,6 +89,12 @@ pub enum ClientError {
         /// Who.
         client: ClientId,
     },
+    /// The client dropped out of the round, as the simulated world has it.
+    #[error("client {client} dropped out")]
+    DroppedOut {
+        /// Who.
+        client: ClientId,
+    },
     /// Local training diverged.
     #[error("client {client}: training gave a {value} at parameter {at} of its rows; lower local.lr")]
     NotFinite {
@@ -133,10 +140,16 @@ pub trait Population<S>: Sync {
     ) -> Result<(&'w [u8], LedgerLine), ClientError>;
 }
 
-/// Whatever edits a client's update between training and the wire: clipping, noise, compression, attack.
+/// Whatever edits updates in flight: clipping, noise, compression, attack. Clients run them first to last before an
+/// update leaves, the server last to first on the aggregate.
+///
+/// Random numbers come from the address: that of a client's half belongs to this transform, this round and this
+/// client alone, that of the server's half to this transform and this round.
 pub trait Transform: Send + Sync {
     /// What the configuration calls it.
     fn name(&self) -> &'static str;
-    /// Edits the delta in place.
-    fn client(&self, delta: &mut RowBlock);
+    /// Edits a client's delta in place.
+    fn client(&self, at: Address, delta: &mut RowBlock);
+    /// Edits the aggregate in place; most have nothing to do here.
+    fn server(&self, _at: Address, _aggregate: &mut Aggregate) {}
 }

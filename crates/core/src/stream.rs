@@ -28,6 +28,10 @@ pub enum Purpose {
     BaselineOrder = 8,
     /// Which clients of a cohort drop out.
     Dropout = 9,
+    /// A transform's client half; slot = its position in the list.
+    Transform = 11,
+    /// A transform's server half; slot = its position in the list.
+    ServerTransform = 12,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

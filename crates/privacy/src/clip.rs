@@ -1,6 +1,6 @@
 //! Clipping: bounds on one client's influence (McMahan, Ramage, Talwar, Zhang, ICLR 2018, for the norm).
 
-use sottovoce_core::{RowBlock, Transform};
+use sottovoce_core::{Address, RowBlock, Transform};
 
 /// Scales an update by `min(1, max / ‖update‖₂)`.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ impl Transform for ClipNorm {
     fn name(&self) -> &'static str {
         "clip_norm"
     }
-    fn client(&self, delta: &mut RowBlock) {
+    fn client(&self, _at: Address, delta: &mut RowBlock) {
         let norm = delta.norm();
         if norm > self.max {
             let factor = (self.max / norm) as f32;
@@ -35,7 +35,7 @@ impl Transform for ClipValue {
     fn name(&self) -> &'static str {
         "clip_value"
     }
-    fn client(&self, delta: &mut RowBlock) {
+    fn client(&self, _at: Address, delta: &mut RowBlock) {
         for v in delta.values_mut() {
             *v = v.clamp(-self.max, self.max);
         }
@@ -45,7 +45,9 @@ impl Transform for ClipValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sottovoce_core::{Layout, Rows};
+    use sottovoce_core::{Layout, Purpose, Rows};
+
+    const AT: Address = Address { seed: 1, purpose: Purpose::Transform, slot: 0, round: 0, client: 0 };
 
     fn delta() -> RowBlock {
         let layout = Layout::new(&[("weight", 2, 3)]).unwrap();
@@ -53,7 +55,7 @@ mod tests {
     }
     fn through(transform: &dyn Transform) -> RowBlock {
         let mut d = delta();
-        transform.client(&mut d);
+        transform.client(AT, &mut d);
         d
     }
     fn bits(block: &RowBlock) -> Vec<u32> {
@@ -73,7 +75,7 @@ mod tests {
         assert!(clipped.norm() <= 6.5 * (1.0 + 1e-6));
         assert_eq!(clipped.values()[..3], [1.5, -2.0, 0.0]);
         let mut zero = RowBlock::new(delta().layout().clone(), Rows::All, vec![0.0; 6]).unwrap();
-        ClipNorm { max: 1.0 }.client(&mut zero);
+        ClipNorm { max: 1.0 }.client(AT, &mut zero);
         assert_eq!(zero.values(), [0.0; 6]);
     }
 

@@ -4,6 +4,7 @@
 //! magic "SVCK" | version u32 | head bytes u64 | values bytes u64 | head (bincode) | values (f32) | BLAKE3
 //! ```
 
+use crate::engine::State;
 use bincode::Options;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sottovoce_core::{Digest, Layout, Params, bytes};
@@ -22,12 +23,8 @@ const DIGEST: usize = 32;
 pub struct Checkpoint<S> {
     /// Digest of the effective configuration: another configuration does not go on from here.
     pub config: Digest,
-    /// The next round.
-    pub round: u64,
-    /// Global parameters.
-    pub params: Params,
-    /// The algorithm's server state.
-    pub server: S,
+    /// Where it stands.
+    pub state: State<S>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,9 +88,9 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         let head = codec()
             .serialize(&Head {
                 config: self.config,
-                schema: self.params.layout().schema(),
-                round: self.round,
-                server: &self.server,
+                schema: self.state.params.layout().schema(),
+                round: self.state.round,
+                server: &self.state.server,
             })
             .map_err(|e| failed(io::Error::other(e)))?;
         let temporary = path.with_extension("partial");
@@ -103,9 +100,9 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
             file.put(&MAGIC)?;
             file.put(&VERSION.to_le_bytes())?;
             file.put(&(head.len() as u64).to_le_bytes())?;
-            file.put(&(4 * self.params.values().len() as u64).to_le_bytes())?;
+            file.put(&(4 * self.state.params.values().len() as u64).to_le_bytes())?;
             file.put(&head)?;
-            file.put(&bytes::le_bytes(self.params.values()))?;
+            file.put(&bytes::le_bytes(self.state.params.values()))?;
             let digest = *file.hash.finalize().as_bytes();
             file.put(&digest)?;
             file.file.sync_all()
@@ -151,7 +148,8 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         }
         let values = bytes::f32s(values).collect();
         let params = Params::from_values(layout.clone(), values).ok_or_else(|| damaged("values"))?;
-        Ok(Self { config: head.config, round: head.round, params, server: head.server })
+        let state = State { round: head.round, params, server: head.server };
+        Ok(Self { config: head.config, state })
     }
 }
 
@@ -176,7 +174,8 @@ mod tests {
         let layout = Layout::new(&[("weight", 3, 2)]).unwrap();
         let params =
             Params::from_values(layout, vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5, 1e-42, 7.0]).unwrap();
-        Checkpoint { config: Digest::of(b"config"), round: 17, params, server: vec![0.5; 3] }
+        let state = State { round: 17, params, server: vec![0.5; 3] };
+        Checkpoint { config: Digest::of(b"config"), state }
     }
 
     #[test]
@@ -186,7 +185,7 @@ mod tests {
         let c = checkpoint();
         c.write(&path).unwrap();
         c.write(&path).unwrap();
-        assert_eq!(Checkpoint::read(&path, c.config, c.params.layout()).unwrap(), c);
+        assert_eq!(Checkpoint::read(&path, c.config, c.state.params.layout()).unwrap(), c);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -197,7 +196,7 @@ mod tests {
         let c = checkpoint();
         c.write(&path).unwrap();
         let good = fs::read(&path).unwrap();
-        let read = || Checkpoint::<Vec<f32>>::read(&path, c.config, c.params.layout());
+        let read = || Checkpoint::<Vec<f32>>::read(&path, c.config, c.state.params.layout());
         for length in 0..good.len() {
             fs::write(&path, &good[..length]).unwrap();
             assert!(read().is_err(), "{length} bytes");
@@ -222,7 +221,7 @@ mod tests {
             CheckpointError::Other { what, .. } => what,
             other => panic!("{other}"),
         };
-        assert_eq!(what(read(Digest::of(b"else"), c.params.layout())), "configuration");
+        assert_eq!(what(read(Digest::of(b"else"), c.state.params.layout())), "configuration");
         assert_eq!(what(read(c.config, &other)), "model");
     }
 }

@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use sottovoce_aggregator::{AggregateError, Aggregation, Part, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
-    Algorithm, Broadcast, ClientError, ClientId, Digest, LedgerLine, Params, Population, wire,
+    Address, Algorithm, Broadcast, ClientError, ClientId, Digest, LedgerLine, Params, Population, Purpose,
+    Transform, sampling, wire,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -18,14 +19,43 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Engine<'a, A: Algorithm, P: Population<A::Server>> {
     algorithm: &'a A,
     population: &'a P,
-    cohort: Cohort,
-    seed: u64,
-    aggregation: Aggregation,
-    round: u64,
-    params: Params,
-    server: A::Server,
+    plan: Plan<'a>,
+    state: State<A::Server>,
     digest: Digest,
     lanes: Vec<Mutex<Lane<P::Worker>>>,
+}
+
+/// How rounds are run: what is the same in all of them.
+#[derive(Clone)]
+pub struct Plan<'a> {
+    /// All randomness comes from it.
+    pub seed: u64,
+    /// Who takes part.
+    pub cohort: Cohort,
+    /// Probability with which a client of the cohort drops out before it trains.
+    pub dropout: f64,
+    /// How updates become one.
+    pub aggregation: Aggregation,
+    /// Their server halves run on the aggregate, last to first; the client halves are the population's.
+    pub transforms: &'a [Box<dyn Transform>],
+}
+
+impl Plan<'_> {
+    /// The weighted mean of all that the cohort sends.
+    pub fn mean(seed: u64, cohort: Cohort, weight_cap: u64) -> Self {
+        Self { seed, cohort, dropout: 0.0, aggregation: Aggregation::mean(weight_cap), transforms: &[] }
+    }
+}
+
+/// Where a run stands between two rounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State<S> {
+    /// The next round, from 0.
+    pub round: u64,
+    /// Global parameters.
+    pub params: Params,
+    /// The algorithm's server state.
+    pub server: S,
 }
 
 /// What one thread keeps from round to round.
@@ -98,55 +128,37 @@ enum Outcome {
 
 impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     /// A run before its first round.
-    pub fn new(
-        algorithm: &'a A,
-        population: &'a P,
-        cohort: Cohort,
-        seed: u64,
-        aggregation: Aggregation,
-        params: Params,
-    ) -> Self {
+    pub fn new(algorithm: &'a A, population: &'a P, plan: Plan<'a>, params: Params) -> Self {
         let server = algorithm.start(&params);
-        Self::at(algorithm, population, cohort, seed, aggregation, params, server, 0)
+        Self::at(algorithm, population, plan, State { round: 0, params, server })
     }
 
-    /// A run before `round`, with the parameters and the server's state that it had there.
-    #[allow(clippy::too_many_arguments)]
-    pub fn at(
-        algorithm: &'a A,
-        population: &'a P,
-        cohort: Cohort,
-        seed: u64,
-        aggregation: Aggregation,
-        params: Params,
-        server: A::Server,
-        round: u64,
-    ) -> Self {
-        let digest = params.digest();
-        let lanes = Vec::new();
-        Self { algorithm, population, cohort, seed, aggregation, round, params, server, digest, lanes }
+    /// A run as it stood between two rounds.
+    pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, state: State<A::Server>) -> Self {
+        let digest = state.params.digest();
+        Self { algorithm, population, plan, state, digest, lanes: Vec::new() }
     }
 
     /// The next round, from 0.
     pub fn round(&self) -> u64 {
-        self.round
+        self.state.round
     }
     /// Global parameters.
     pub fn params(&self) -> &Params {
-        &self.params
+        &self.state.params
     }
     /// Digest of the global parameters.
     pub fn digest(&self) -> Digest {
         self.digest
     }
-    /// The algorithm's server state.
-    pub fn server(&self) -> &A::Server {
-        &self.server
+    /// All that the rounds so far have left behind.
+    pub fn state(&self) -> &State<A::Server> {
+        &self.state
     }
 
     /// Runs one round. A round in which nobody has anything to send leaves the model as it is.
     pub fn step(&mut self) -> Result<RoundReport, RoundError> {
-        let cohort = self.cohort.draw(self.seed, self.round, self.population.clients());
+        let cohort = self.plan.cohort.draw(self.plan.seed, self.state.round, self.population.clients());
         let mut outcomes = self.answers(&cohort);
         outcomes.sort_unstable_by_key(|(place, _)| *place);
 
@@ -169,10 +181,10 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             self.apply(cohort.len() as u64, &rejected)?;
         }
         let report = RoundReport {
-            round: self.round,
+            round: self.state.round,
             cohort: cohort.len() as u64,
             summary: CohortSummary::of(&accepted),
-            bytes_down: cohort.len() as u64 * wire::broadcast_bytes(self.params.layout()),
+            bytes_down: cohort.len() as u64 * wire::broadcast_bytes(self.state.params.layout()),
             bytes_up: ledger.iter().map(|l| l.bytes).sum(),
             params: self.digest,
             accepted,
@@ -180,7 +192,7 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             dropped,
             ledger,
         };
-        self.round += 1;
+        self.state.round += 1;
         Ok(report)
     }
 
@@ -188,13 +200,14 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     fn answers(&mut self, cohort: &[u64]) -> Vec<(usize, Outcome)> {
         let threads = rayon::current_num_threads().min(cohort.len().max(1));
         while self.lanes.len() < threads {
-            let part = self.aggregation.part(self.params.layout().clone());
+            let part = self.plan.aggregation.part(self.state.params.layout().clone());
             self.lanes.push(Mutex::new(Lane { worker: self.population.worker(), part }));
         }
         let base = self.digest;
-        let open = self.aggregation.open(self.params.layout().clone(), self.round, base, cohort);
-        let broadcast =
-            Broadcast { round: self.round, params: &self.params, digest: base, server: &self.server };
+        let State { round, params, server } = &self.state;
+        let open = self.plan.aggregation.open(params.layout().clone(), *round, base, cohort);
+        let broadcast = Broadcast { round: *round, params, digest: base, server };
+        let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(*round);
         let next = AtomicUsize::new(0);
         self.lanes
             .par_iter()
@@ -209,6 +222,11 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                     let place = next.fetch_add(1, Ordering::Relaxed);
                     let Some(client) = cohort.get(place) else { return outcomes };
                     let client = ClientId(*client);
+                    let drops = |p| p > 0.0 && sampling::chance(&mut dropout.client(client.0).stream(), p);
+                    if drops(self.plan.dropout) {
+                        outcomes.push((place, Outcome::Dropped(ClientError::DroppedOut { client })));
+                        continue;
+                    }
                     let ask = || match self.population.answer(worker, &broadcast, client) {
                         Err(why) => Outcome::Dropped(why),
                         Ok((message, line)) => match open.receive_from(client, part, message) {
@@ -234,16 +252,20 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             .iter_mut()
             .map(|lane| &lane.get_mut().expect("no thread has panicked with this lock").part)
             .collect();
-        let aggregate = self.aggregation.finish(&parts);
-        let aggregate = aggregate.map_err(|source| RoundError::Aggregate {
-            round: self.round,
+        let aggregate = self.plan.aggregation.finish(&parts);
+        let mut aggregate = aggregate.map_err(|source| RoundError::Aggregate {
+            round: self.state.round,
             cohort,
             rejected: rejected.len() as u64,
             first: rejected.first().map(|(_, why)| format!(", the first: {why}")).unwrap_or_default(),
             source,
         })?;
-        self.algorithm.server(&mut self.params, &mut self.server, &aggregate);
-        self.digest = self.params.digest();
+        for (slot, transform) in self.plan.transforms.iter().enumerate().rev() {
+            let at = Address::new(self.plan.seed, Purpose::ServerTransform).slot(slot as u64);
+            transform.server(at.round(self.state.round), &mut aggregate);
+        }
+        self.algorithm.server(&mut self.state.params, &mut self.state.server, &aggregate);
+        self.digest = self.state.params.digest();
         Ok(())
     }
 }

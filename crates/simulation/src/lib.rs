@@ -7,4 +7,4 @@ pub mod summary;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use cohort::Cohort;
-pub use engine::{Engine, RoundError, RoundReport};
+pub use engine::{Engine, Plan, RoundError, RoundReport, State};

@@ -6,11 +6,14 @@ use common::laws::algorithm_laws;
 use common::momentum::Momentum;
 use common::population::{CAP, Desks, Task};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
-use sottovoce_aggregator::{AggregateError, Aggregation, Rejection};
+use sottovoce_aggregator::{AggregateError, Rejection};
 use sottovoce_algorithms::{FedAvg, FedProx};
-use sottovoce_core::{Address, Algorithm, ClientError, ClientId, Digest, Purpose, Update};
+use sottovoce_core::{
+    Address, Aggregate, Algorithm, ClientError, ClientId, Digest, LedgerLine, Purpose, RowBlock, Transform,
+    Update,
+};
 use sottovoce_models::Workspace;
-use sottovoce_simulation::{Cohort, Engine, RoundError};
+use sottovoce_simulation::{Cohort, Engine, Plan, RoundError, State};
 use std::sync::Mutex;
 
 const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
@@ -229,8 +232,7 @@ fn a_client_that_panics_is_left_out_and_nobody_else() {
     let panicking = Desks::new(&FEDAVG, 6, 3).tampering(|update| {
         assert!(update.client != ClientId(2) || update.round != 1, "client 2 panics in round 1");
     });
-    let mut engine =
-        Engine::new(&FEDAVG, &panicking, Cohort::All, 3, Aggregation::mean(CAP), panicking.start());
+    let mut engine = Engine::new(&FEDAVG, &panicking, Plan::mean(3, Cohort::All, CAP), panicking.start());
     for round in 0..3 {
         let report = engine.step().unwrap();
         let gone = ClientId(2);
@@ -238,4 +240,58 @@ fn a_client_that_panics_is_left_out_and_nobody_else() {
         assert_eq!(report.accepted.len() + expected.len(), 6);
         assert_eq!(report.dropped, expected);
     }
+}
+
+#[test]
+fn drop_outs_leave_all_others_as_they_were() {
+    let desks = Desks::new(&FEDAVG, 40, 1);
+    let whole = Plan::mean(desks.seed, Cohort::All, CAP);
+    let mut dropped = 0;
+    for round in 0..5 {
+        let state = State { round, params: desks.start(), server: () };
+        let plan = Plan { dropout: 0.3, ..whole.clone() };
+        let thinned = Engine::at(&FEDAVG, &desks, plan, state.clone()).step().unwrap();
+        adds_up(&thinned);
+        let gone: Vec<u64> = thinned.dropped.iter().map(|(c, _)| c.0).collect();
+        assert!(thinned.dropped.iter().all(|(c, why)| *why == ClientError::DroppedOut { client: *c }));
+        let all = Engine::at(&FEDAVG, &desks, whole.clone(), state.clone()).step().unwrap();
+        let stayed = |l: &&LedgerLine| !gone.contains(&l.client.0);
+        assert!(all.ledger.iter().filter(stayed).eq(&thinned.ledger), "round {round}");
+        dropped += gone.len();
+    }
+    assert!(dropped > 35 && dropped < 85, "{dropped} of 200 clients dropped out at 0.3");
+}
+
+/// Adds one to every value of the aggregate and multiplies it.
+struct Scale {
+    factor: f32,
+}
+
+impl Transform for Scale {
+    fn name(&self) -> &'static str {
+        "scale"
+    }
+    fn client(&self, _at: Address, _delta: &mut RowBlock) {}
+    fn server(&self, at: Address, aggregate: &mut Aggregate) {
+        assert_eq!((at.purpose, at.round, at.client), (Purpose::ServerTransform, 0, 0));
+        for v in aggregate.delta.values_mut() {
+            *v = (*v + 1.0) * self.factor;
+        }
+    }
+}
+
+#[test]
+fn server_halves_run_last_to_first() {
+    let desks = Desks::new(&FEDAVG, 6, 9);
+    let scale = |factor| -> Box<dyn Transform> { Box::new(Scale { factor }) };
+    let step = |factors: &[f32]| {
+        let transforms: Vec<_> = factors.iter().map(|f| scale(*f)).collect();
+        let plan = Plan { transforms: &transforms, ..Plan::mean(9, Cohort::All, CAP) };
+        let mut engine = Engine::new(&FEDAVG, &desks, plan, desks.start());
+        engine.step().unwrap();
+        engine.params().values()[0] - desks.start().values()[0]
+    };
+    let mean = step(&[]);
+    assert_eq!(step(&[2.0, 8.0]), (((mean + 1.0) * 8.0) + 1.0) * 2.0);
+    assert_eq!(step(&[8.0, 2.0]), (((mean + 1.0) * 2.0) + 1.0) * 8.0);
 }

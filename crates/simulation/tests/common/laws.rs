@@ -2,9 +2,8 @@
 
 use super::population::{CAP, Desks};
 use super::run::{Run, config, engine, run, state, steps, write};
-use sottovoce_aggregator::Aggregation;
 use sottovoce_core::{Algorithm, ClientError, ClientId};
-use sottovoce_simulation::{Checkpoint, Cohort, Engine};
+use sottovoce_simulation::{Checkpoint, Cohort, Engine, Plan};
 
 const ROUNDS: u64 = 5;
 const COHORT: Cohort = Cohort::Uniform { size: 6 };
@@ -46,18 +45,9 @@ fn resuming_changes_no_bit<A: Algorithm>(algorithm: &A) {
         write(&first, &path);
         drop(first);
         let saved = Checkpoint::read(&path, config(), desks.start().layout()).unwrap();
-        assert_eq!(saved.round, at);
-        let (params, server) = (saved.params, saved.server);
-        let mut second = Engine::at(
-            algorithm,
-            &desks,
-            COHORT,
-            desks.seed,
-            Aggregation::mean(CAP),
-            params,
-            server,
-            saved.round,
-        );
+        assert_eq!(saved.state.round, at);
+        let plan = Plan::mean(desks.seed, COHORT, CAP);
+        let mut second = Engine::at(algorithm, &desks, plan, saved.state);
         assert_eq!(steps(&mut second, ROUNDS), reports[at as usize..], "resumed at round {at}");
         assert_eq!(state(&second), state(&whole), "{} resumed at round {at}", algorithm.name());
     }

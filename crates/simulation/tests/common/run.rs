@@ -1,9 +1,8 @@
 //! Runs of a population, told apart by every bit that they leave behind.
 
 use super::population::{CAP, Desks};
-use sottovoce_aggregator::Aggregation;
 use sottovoce_core::{Algorithm, Digest};
-use sottovoce_simulation::{Checkpoint, Cohort, Engine, RoundReport};
+use sottovoce_simulation::{Checkpoint, Cohort, Engine, Plan, RoundReport};
 use std::path::Path;
 
 /// What a run was: its reports in full, and its last state as the bytes of a checkpoint file.
@@ -20,7 +19,7 @@ pub(crate) fn config() -> Digest {
 }
 
 pub(crate) fn engine<'a, A: Algorithm>(desks: &'a Desks<'a, A>, cohort: Cohort) -> DeskEngine<'a, A> {
-    Engine::new(desks.algorithm, desks, cohort, desks.seed, Aggregation::mean(CAP), desks.start())
+    Engine::new(desks.algorithm, desks, Plan::mean(desks.seed, cohort, CAP), desks.start())
 }
 
 /// Runs in a pool of that many threads.
@@ -65,8 +64,7 @@ pub(crate) fn run<A: Algorithm>(desks: &Desks<'_, A>, cohort: Cohort, rounds: u6
 }
 
 pub(crate) fn write<A: Algorithm>(engine: &DeskEngine<'_, A>, path: &Path) {
-    let (params, server) = (engine.params().clone(), engine.server().clone());
-    Checkpoint { config: config(), round: engine.round(), params, server }.write(path).unwrap();
+    Checkpoint { config: config(), state: engine.state().clone() }.write(path).unwrap();
 }
 
 /// Round, parameters and server state, as a checkpoint file has them.
