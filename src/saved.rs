@@ -36,8 +36,8 @@ impl SavedModel {
         Self { meaning, params: params.clone() }
     }
 
-    /// Writes a safetensors file; the same model gives the same bytes.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
+    /// A safetensors file; the same model gives the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let values = bytes::le_bytes(self.params.values());
         let tensors = self.params.layout().tensors().iter().map(|t| {
             let range = t.range().start * 4..t.range().end * 4;
@@ -48,10 +48,11 @@ impl SavedModel {
         // One entry: a map of more would be written in random order.
         #[allow(clippy::disallowed_types)]
         let metadata = std::collections::HashMap::from([(KEY.to_owned(), meaning)]);
-        safetensors::serialize_to_file(tensors, Some(metadata), path).map_err(io::Error::other)
+        safetensors::serialize(tensors, Some(metadata))
+            .expect("tensors of a layout have a size and names of their own")
     }
 
-    /// Reads a file that [`SavedModel::write`] made.
+    /// Reads a file of the bytes that [`SavedModel::to_bytes`] gives.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let artefact = |source| ExperimentError::Artefact { path: path.to_owned(), source };
         let invalid = |what: String| artefact(io::Error::new(io::ErrorKind::InvalidData, what));

@@ -12,7 +12,7 @@ use sottovoce::algorithms::FedAvg;
 use sottovoce::clients::{Gate, Nodes, evaluation};
 use sottovoce::config;
 use sottovoce::core::{Broadcast, ClientError, ClientId, LedgerLine, Population};
-use sottovoce::experiment::Experiment;
+use sottovoce::experiment::{Experiment, evidence};
 use sottovoce::simulation::{Cohort, Engine, Plan};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -130,8 +130,14 @@ fn no_artefact_and_no_stream_of_a_run_holds_the_canary() {
     fs::write(&file, config_for(&data)).expect("a configuration can be written");
     let written = file.to_str().expect("a temporary folder has a plain name");
 
-    let done = sottovoce(&["run", written]).out(&out).ok();
+    let lock = folder.path().join("run.lock");
+    let done = sottovoce(&["run", written, "--trace", "--lock"]).arg(&lock).out(&out).ok();
     assert_silent("run", &done);
+    assert_clean("the lock", &common::bytes(&lock));
+    for record in [&lock, &out] {
+        assert_silent("verify", &sottovoce(&["verify"]).arg(record).ok());
+    }
+    assert_silent("diff", &sottovoce(&["diff"]).arg(&out).arg(&out).ok());
     assert_silent("run --json", &sottovoce(&["run", written, "--json"]).ok());
     assert_silent("data inspect", &sottovoce(&["data", "inspect", written]).ok());
     assert_silent("data inspect --json", &sottovoce(&["data", "inspect", written, "--json"]).ok());
@@ -147,11 +153,19 @@ fn no_artefact_and_no_stream_of_a_run_holds_the_canary() {
     for entry in fs::read_dir(&out).expect("a run directory can be listed") {
         let path = entry.expect("a run directory can be listed").path();
         let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
-        assert_clean(&name, &common::bytes(&path));
+        if path.is_file() {
+            assert_clean(&name, &common::bytes(&path));
+        }
         seen.insert(name);
     }
+    for round in 0..3 {
+        let kept = evidence::path(&out, round);
+        assert_clean(&format!("what was kept of round {round}"), &common::bytes(&kept));
+    }
     let expected = [
+        ".lock",
         "checkpoint.bin",
+        "checkpoint.previous.bin",
         "clients.jsonl",
         "config.toml",
         "egress.jsonl",
@@ -159,6 +173,7 @@ fn no_artefact_and_no_stream_of_a_run_holds_the_canary() {
         "model.safetensors",
         "rounds.jsonl",
         "summary.json",
+        "trace",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
     // The client with the canary took part, or nothing was shown.
@@ -285,7 +300,7 @@ fn no_message_that_passes_the_gate_holds_the_canary() {
     let answers = evaluation::over_clients(model, engine.params(), shards, engine.round(), &[0, 1, 2, 3]);
     for (counts, line) in answers {
         let mut gate = Gate::default();
-        let (message, again) = gate.send(&counts);
+        let (message, again) = gate.send(&counts, line.source);
         assert_eq!(again, line, "the message that was sent");
         assert_clean("counts of an evaluation", message);
     }

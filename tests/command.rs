@@ -99,7 +99,7 @@ fn a_run_directory_is_whole_and_agrees_with_itself() {
         let examples: u64 = accepted.iter().map(|a| a[1].as_u64().expect("a count")).sum();
         assert_eq!(line["examples"], examples);
     }
-    assert_eq!(rounds[3]["params"], summary["digest"]);
+    assert_eq!(rounds[3]["chain"], summary["chain"]);
     assert_eq!(sum(&rounds, "bytes_up"), summary["bytes_up"]);
     assert_eq!(sum(&rounds, "bytes_down"), summary["bytes_down"]);
 
@@ -120,8 +120,8 @@ fn a_run_directory_is_whole_and_agrees_with_itself() {
 
     let message = sottovoce(&["run"]).small().out(&out).fails(2);
     assert!(message.contains("is not empty"), "{message}");
-    let message = sottovoce(&["run", "--resume"]).small().out(&folder.path().join("new")).fails(2);
-    assert!(message.contains("no checkpoint"), "{message}");
+    let message = sottovoce(&["run", "--resume"]).small().out(folder.path()).fails(2);
+    assert!(message.contains("no run directory"), "{message}");
 }
 
 /// Begins a run, sends `signal` once there is a checkpoint, and returns the exit code.

@@ -96,7 +96,7 @@ fn an_algorithm_does_not_change_who_takes_part() {
         sottovoce(&["run"]).small().set(overrides).out(&out).ok();
         let rounds = json_lines(&out.join("rounds.jsonl"));
         let column = |key: &str| rounds.iter().map(|line| line[key].clone()).collect();
-        (column("accepted"), column("params"))
+        (column("accepted"), column("chain"))
     };
     for cohort in [r#"rounds.cohort={kind="uniform",size=3}"#, POISSON] {
         let (asked, params) = cohorts(&[cohort]);

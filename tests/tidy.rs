@@ -25,6 +25,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Dropout", 9),
     ("Transform", 11),
     ("ServerTransform", 12),
+    ("Arrival", 13),
     ("Test", 0xffff),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::aggregate::AggregateFailure;
 use sottovoce::config::ConfigError;
-use sottovoce::experiment::ExperimentError;
+use sottovoce::experiment::{ExperimentError, LockError};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -23,6 +23,11 @@ impl From<ConfigError> for Failure {
 impl From<ExperimentError> for Failure {
     fn from(e: ExperimentError) -> Self {
         Self::Experiment(e)
+    }
+}
+impl From<LockError> for Failure {
+    fn from(e: LockError) -> Self {
+        Self::Experiment(e.into())
     }
 }
 impl From<AggregateFailure> for Failure {
@@ -73,6 +78,7 @@ fn from_configuration(e: &ExperimentError) -> bool {
             | E::CohortTooLarge { .. }
             | E::Model(_)
             | E::RunDirectory { .. }
+            | E::Lock(_)
     )
 }
 

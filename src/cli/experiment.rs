@@ -2,6 +2,8 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sottovoce::experiment::{Observer, Progress, Stage};
+use sottovoce::simulation::CheckpointError;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +13,7 @@ pub(crate) struct Watch {
     bar: ProgressBar,
     accuracy: Option<f64>,
     stop: Arc<AtomicBool>,
+    last: Option<u64>,
 }
 
 impl Watch {
@@ -26,7 +29,12 @@ impl Watch {
                 std::process::exit(130);
             }
         });
-        Self { bar, accuracy: None, stop }
+        Self { bar, accuracy: None, stop, last: None }
+    }
+
+    /// Ends the run after this many rounds as well.
+    pub(crate) fn stopping_after(self, rounds: Option<u64>) -> Self {
+        Self { last: rounds, ..self }
     }
 
     /// Data are being read.
@@ -35,6 +43,11 @@ impl Watch {
         self.bar.set_prefix(name.to_owned());
         self.bar.set_message("reading, masking and dealing out transcripts");
         self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    }
+
+    /// Whether somebody asked to stop.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Leaves the terminal as it was.
@@ -50,6 +63,11 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Observer for Watch {
+    fn damaged(&mut self, why: &CheckpointError) {
+        // With standard error closed there is nobody to tell.
+        let _ = writeln!(io::stderr(), "note: {why}; going on from the checkpoint before it");
+    }
+
     fn stage(&mut self, stage: Stage) {
         let message = match stage {
             Stage::Rounds(count) => {
@@ -74,6 +92,11 @@ impl Observer for Watch {
             None => format!("loss {loss:.3}"),
         });
         self.bar.set_position(progress.report.round + 1);
-        if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let done = self.last.is_some_and(|last| progress.report.round + 1 >= last);
+        if done || self.stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }

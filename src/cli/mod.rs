@@ -4,12 +4,14 @@ mod aggregate;
 mod bench;
 mod classify;
 mod data;
+mod diff;
 mod exit;
 mod experiment;
 mod output;
 mod redact;
 mod rules;
 mod run;
+mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use exit::Failure;
@@ -34,6 +36,10 @@ struct Cli {
 enum Command {
     /// Run an experiment: federated rounds, evaluation, baselines.
     Run(run::Run),
+    /// Run a recorded run again and say where it differs.
+    Verify(verify::Verify),
+    /// Say where two runs part.
+    Diff(diff::Diff),
     /// Classify lines of text with the model of a finished run.
     Classify(classify::Classify),
     /// Mask personal data in text.
@@ -76,6 +82,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Verify(args)) => verify::run(&args),
+        Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Classify(args)) => classify::classify(&args),
         Some(Command::Redact(args)) => redact::redact(&args),
         Some(Command::Aggregate(args)) => aggregate::aggregate(&args),

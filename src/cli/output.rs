@@ -81,6 +81,7 @@ pub(crate) fn summary(s: &Summary, kept: Option<&Path>) -> String {
         bytes(s.peak_rss_bytes),
     );
     let _ = writeln!(out, "digest        {}", s.digest);
+    let _ = writeln!(out, "chain         {}", s.chain);
     if let Some(path) = kept {
         let _ = writeln!(out, "kept in       {}", path.display());
     }

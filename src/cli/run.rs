@@ -5,7 +5,7 @@ use super::exit::Failure;
 use super::experiment::Watch;
 use super::output;
 use clap::Args;
-use sottovoce::experiment::{Ended, Experiment, Record};
+use sottovoce::experiment::{Ended, Experiment, Lock, Record};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,9 +21,22 @@ pub(crate) struct Run {
     /// Keep configuration, journal, ledger, model and summary in this folder, which must be empty or new.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Go on from the checkpoint in the folder of --out.
+    /// Go on from the newest checkpoint in the folder of --out, or begin where there is none.
     #[arg(long, requires = "out")]
     resume: bool,
+    /// With --resume: go on although the configuration is another than the checkpoint's.
+    #[arg(long, requires = "resume")]
+    allow_config_change: bool,
+    /// Stop after this many rounds with a checkpoint, as Ctrl-C would (exit code 130).
+    #[arg(long, value_name = "N", requires = "out", value_parser = clap::value_parser!(u64).range(1..))]
+    stop_after: Option<u64>,
+    /// Keep everything that passes between clients and server in the folder of --out, for `diff`: every message of
+    /// every round.
+    #[arg(long, requires = "out")]
+    trace: bool,
+    /// Write what the run was, round by round, into a small text file that `verify` checks.
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     /// Print the summary as JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -37,7 +50,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let config = args.config.load()?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
-    let mut watch = Watch::new(args.quiet);
+    let mut watch = Watch::new(args.quiet).stopping_after(args.stop_after);
     let (experiment, record, summary, params) = pool.install(|| {
         watch.begin(&config.name);
         // The data are checked first: what cannot run leaves no folder behind.
@@ -47,12 +60,25 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
             Some(path) if args.resume => Record::reopen(path)?,
             Some(path) => Record::create(path)?,
         };
+        if args.trace {
+            record = record.with_trace();
+        }
+        if args.allow_config_change {
+            record = record.allowing_changes();
+        }
         record.begin(experiment.config(), experiment.data())?;
         let (summary, params) = experiment.run(&mut record, &mut watch)?;
         Ok::<_, Failure>((experiment, record, summary, params))
     })?;
     watch.end();
+    let interrupted = summary.ended == Ended::Interrupted;
+    let lock = args.lock.as_ref().filter(|_| !interrupted);
+    let lock = lock.map(|path| Ok::<_, Failure>((path, Lock::of(&experiment, &record, &summary)?)));
+    let lock = lock.transpose()?;
     record.finish(experiment.config(), &experiment.data().labels, &params, &summary)?;
+    if let Some((path, lock)) = lock {
+        lock.write(path)?;
+    }
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &summary)?;
@@ -61,5 +87,5 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         write!(out, "{}", output::summary(&summary, args.out.as_deref()))?;
     }
     out.flush()?;
-    Ok(if summary.ended == Ended::Interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    Ok(if interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
 }

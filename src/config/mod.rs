@@ -266,8 +266,9 @@ pub struct RoundsConfig {
     /// Stops when evaluation no longer gains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
-    /// Writes a checkpoint after every so many rounds; 0 for none but at the end of an interrupted run.
-    #[serde(default)]
+    /// Writes a checkpoint into the run directory after every so many rounds; 0 for none but at the end of an
+    /// interrupted run.
+    #[serde(default = "every_tenth_round")]
     pub checkpoint_every: u64,
     /// Most examples that a client may claim; the largest shard where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -280,6 +281,10 @@ fn is_zero(value: &f64) -> bool {
 
 fn every_round() -> u64 {
     1
+}
+
+fn every_tenth_round() -> u64 {
+    10
 }
 
 /// Stops when accuracy on the validation split no longer gains.

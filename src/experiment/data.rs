@@ -5,7 +5,7 @@ use crate::experiment::ExperimentError;
 use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
-use sottovoce_core::{ClientId, Layout};
+use sottovoce_core::{Checksum, ClientId, Layout, Summing};
 use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression};
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
@@ -83,6 +83,18 @@ impl Data {
                 Ok(if transcripts > KEEP_TRANSCRIPTS { made } else { made.kept() })
             }
         }
+    }
+
+    /// Checksum of what is no client's: intents, test and validation examples.
+    pub fn checksum(&self) -> Checksum {
+        let mut all = Summing::default();
+        self.labels.iter().for_each(|label| {
+            all.bytes(label.as_bytes());
+        });
+        for held_out in [&self.test, &self.validation] {
+            all.bytes(&held_out.examples.checksum().0);
+        }
+        all.finish()
     }
 
     /// The same shards, made once and kept in memory.

@@ -1,13 +1,18 @@
 //! An experiment from beginning to end: data, rounds, evaluation, baselines, artefacts.
 
 pub mod data;
+pub mod diff;
+pub mod evidence;
 pub mod inspect;
+pub mod lock;
 pub mod record;
 pub mod run;
 mod stopwatch;
 pub mod summary;
+pub mod verify;
 
 pub use data::Data;
+pub use lock::{Lock, LockError};
 pub use record::Record;
 pub use run::{Experiment, Observer, Progress, Stage};
 pub use stopwatch::Stopwatch;
@@ -73,6 +78,9 @@ pub enum ExperimentError {
     /// A checkpoint cannot be written or read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A lock cannot be written or read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// An artefact cannot be written or read.
     #[error("{}: {source}", path.display())]
     Artefact {

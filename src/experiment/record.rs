@@ -7,38 +7,95 @@
 //! | `rounds.jsonl` | a line for each round |
 //! | `egress.jsonl` | a line for each message that left a client |
 //! | `clients.jsonl` | a line for each client that took part or was evaluated |
-//! | `checkpoint.bin` | where to go on, if asked for or interrupted |
+//! | `checkpoint.bin`, `checkpoint.previous.bin` | where to go on |
+//! | `trace/` | everything that passed in each round, if asked for |
 //! | `model.safetensors` | final parameters, with labels and features |
 //! | `summary.json` | figures |
+//! | `.lock` | held while a process writes here |
 //!
-//! Apart from times and memory in the summary, the same configuration gives the same bytes.
+//! Apart from times and memory in the summary, the same configuration gives the same bytes. Files other than the
+//! journals are there whole or not at all. A journal may be ahead of the checkpoint, never behind: on resumption it is
+//! cut back to the length that the checkpoint names, and its chain has to end where the checkpoint's does.
 
 use crate::config::Config;
 use crate::experiment::ExperimentError;
 use crate::experiment::data::Data;
+use crate::experiment::evidence::{self, Collector, Evidence};
 use crate::experiment::summary::Summary;
 use crate::saved::SavedModel;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sottovoce_core::{Digest, EvaluationCounts, Layout, LedgerLine, Params};
-use sottovoce_simulation::{Checkpoint, RoundReport};
+use sottovoce_core::{Checksum, Digest, EvaluationCounts, Layout, LedgerLine, Params};
+use sottovoce_simulation::{Chain, Checkpoint, CheckpointError, Leaves, RoundReport, State, durable};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A run directory, or nothing.
-#[derive(Debug)]
+const LOCK: &str = ".lock";
+const ROUNDS: &str = "rounds.jsonl";
+const EGRESS: &str = "egress.jsonl";
+
+/// What is kept of a run: in a directory, or in memory only.
+#[derive(Debug, Default)]
 pub struct Record {
     directory: Option<Directory>,
+    leaves: Vec<Leaves>,
+    changed: bool,
+    collector: Collector,
+    witness: Option<u64>,
+    evidence: Option<Evidence>,
 }
 
 #[derive(Debug)]
 struct Directory {
     path: PathBuf,
-    rounds: BufWriter<File>,
-    egress: BufWriter<File>,
+    rounds: Journal,
+    egress: Journal,
     resumed: bool,
+    trace: bool,
+    /// Another configuration may go on from the checkpoint.
+    may_change: bool,
+    /// Held as long as this is.
+    _lock: File,
+}
+
+/// A file of JSON lines that only grows.
+#[derive(Debug)]
+struct Journal {
+    path: PathBuf,
+    file: BufWriter<File>,
+    bytes: u64,
+}
+
+impl Journal {
+    fn open(path: PathBuf) -> Result<Self, ExperimentError> {
+        let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+        let bytes = file.metadata().map_err(at(&path))?.len();
+        Ok(Self { file: BufWriter::with_capacity(1 << 16, file), bytes, path })
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<(), ExperimentError> {
+        let mut text = serde_json::to_vec(line).map_err(|e| at(&self.path)(e.into()))?;
+        text.push(b'\n');
+        self.bytes += text.len() as u64;
+        self.file.write_all(&text).map_err(at(&self.path))
+    }
+
+    /// Brings what was written to the disk.
+    fn sync(&mut self) -> Result<(), ExperimentError> {
+        self.file.flush().and_then(|()| self.file.get_ref().sync_data()).map_err(at(&self.path))
+    }
+
+    /// Cuts the file back to a length that it once had.
+    fn cut(&mut self, bytes: u64) -> Result<(), ExperimentError> {
+        if bytes > self.bytes {
+            let what = "is shorter than its checkpoint says: something else has cut it; begin anew in another folder";
+            return Err(ExperimentError::RunDirectory { path: self.path.clone(), what });
+        }
+        self.bytes = bytes;
+        self.file.get_ref().set_len(bytes).map_err(at(&self.path))
+    }
 }
 
 /// A line of `rounds.jsonl`.
@@ -54,6 +111,9 @@ pub struct RoundLine {
     pub rejected: BTreeMap<String, u64>,
     /// Clients without an answer.
     pub dropped: u64,
+    /// Clients that are not in the aggregate, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<(u64, String)>,
     /// Training examples in the aggregate.
     pub examples: u64,
     /// Mean training loss, in nats.
@@ -64,8 +124,45 @@ pub struct RoundLine {
     pub bytes_up: u64,
     /// Bytes to clients.
     pub bytes_down: u64,
-    /// Digest of the parameters after the round.
-    pub params: Digest,
+    /// A checksum for each stage.
+    pub leaves: Leaves,
+    /// Digest of the run up to here.
+    pub chain: Chain,
+    /// From this round on another configuration holds, and this is its digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Digest>,
+}
+
+/// What is known about a round when it is over.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// What it did.
+    pub report: &'a RoundReport,
+    /// A checksum for each stage, the evaluation's among them.
+    pub leaves: Leaves,
+    /// The chain up to here.
+    pub chain: Chain,
+    /// Set in the first round under another configuration.
+    pub configuration: Option<Digest>,
+    /// Accuracy, where it was evaluated.
+    pub accuracy: Option<f64>,
+    /// Parameters after it.
+    pub params: &'a Params,
+}
+
+/// Where a run goes on.
+#[derive(Debug)]
+pub struct Resumed<S> {
+    /// The state to go on from.
+    pub state: State<S>,
+    /// The chain before the first round.
+    pub start: Chain,
+    /// The chain so far.
+    pub chain: Chain,
+    /// The checkpoint is of another configuration, which was allowed.
+    pub changed: bool,
+    /// What is wrong with a newer checkpoint.
+    pub damage: Option<CheckpointError>,
 }
 
 /// A line of `clients.jsonl`.
@@ -87,110 +184,190 @@ pub struct ClientLine {
 struct Manifest<'a> {
     sottovoce: &'static str,
     target: String,
+    contract: u32,
     seed: u64,
     config: Digest,
     data: &'a crate::experiment::data::Origin,
+    held_out: Checksum,
     intents: usize,
     clients: u64,
     schema: Digest,
 }
 
 impl Record {
-    /// Keeps nothing.
+    /// Keeps nothing on the disk.
     pub fn none() -> Self {
-        Self { directory: None }
+        Self::default()
+    }
+
+    /// Keeps nothing on the disk, and the evidence of one round in memory.
+    pub fn witness(round: u64) -> Self {
+        Self { witness: Some(round), ..Self::default() }
     }
 
     /// A new run directory; refuses a folder that holds anything.
     pub fn create(path: &Path) -> Result<Self, ExperimentError> {
-        fs::create_dir_all(path).map_err(at(path))?;
-        if fs::read_dir(path).map_err(at(path))?.next().is_some() {
+        let lock = lock(path)?;
+        if entries(path)?.iter().any(|name| name != LOCK) {
             let what = "is not empty; choose another folder, or go on with --resume";
             return Err(ExperimentError::RunDirectory { path: path.to_owned(), what });
         }
-        let rounds = BufWriter::new(create(&path.join("rounds.jsonl"))?);
-        let egress = BufWriter::new(create(&path.join("egress.jsonl"))?);
-        Ok(Self { directory: Some(Directory { path: path.to_owned(), rounds, egress, resumed: false }) })
+        Self::open(path, lock, false)
     }
 
-    /// A run directory with a checkpoint to go on from.
+    /// A run directory to go on in: from its newest checkpoint, or from the beginning where a run was ended before its
+    /// first one. A folder that holds something else is refused.
     pub fn reopen(path: &Path) -> Result<Self, ExperimentError> {
-        if !path.join("checkpoint.bin").exists() {
-            let what = "holds no checkpoint to go on from";
+        let new = !path.join(LOCK).exists();
+        let lock = lock(path)?;
+        if new && entries(path)?.iter().any(|name| name != LOCK) {
+            let what = "is no run directory; choose a folder that is, or a new one";
             return Err(ExperimentError::RunDirectory { path: path.to_owned(), what });
         }
-        let append = |name: &str| {
-            let file = path.join(name);
-            File::options().append(true).open(&file).map(BufWriter::new).map_err(at(&file))
-        };
-        let (rounds, egress) = (append("rounds.jsonl")?, append("egress.jsonl")?);
-        Ok(Self { directory: Some(Directory { path: path.to_owned(), rounds, egress, resumed: true }) })
+        Self::open(path, lock, true)
+    }
+
+    fn open(path: &Path, lock: File, resumed: bool) -> Result<Self, ExperimentError> {
+        let (rounds, egress) = (Journal::open(path.join(ROUNDS))?, Journal::open(path.join(EGRESS))?);
+        let path = path.to_owned();
+        let directory =
+            Directory { path, rounds, egress, resumed, trace: false, may_change: false, _lock: lock };
+        Ok(Self { directory: Some(directory), ..Self::default() })
+    }
+
+    /// Keeps everything that passes in each round, in the folder `trace`.
+    pub fn with_trace(mut self) -> Self {
+        if let Some(d) = &mut self.directory {
+            d.trace = true;
+        }
+        self
+    }
+
+    /// Lets a run go on under another configuration than its checkpoint's.
+    pub fn allowing_changes(mut self) -> Self {
+        if let Some(d) = &mut self.directory {
+            d.may_change = true;
+        }
+        self
     }
 
     /// Writes what is known before the first round.
     pub fn begin(&mut self, config: &Config, data: &Data) -> Result<(), ExperimentError> {
         let Some(d) = &self.directory else { return Ok(()) };
-        let path = d.path.join("config.toml");
-        fs::write(&path, config.to_toml()).map_err(at(&path))?;
         let manifest = Manifest {
             sottovoce: env!("CARGO_PKG_VERSION"),
             target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+            contract: sottovoce_simulation::CONTRACT,
             seed: config.seed,
             config: config.digest(),
             data: &data.origin,
+            held_out: data.checksum(),
             intents: data.labels.len(),
             clients: data.shards.clients(),
             schema: data.model.layout().schema(),
         };
+        write(&d.path.join("config.toml"), config.to_toml().as_bytes())?;
         write_json(&d.path.join("manifest.json"), &manifest)
     }
 
-    /// The checkpoint to go on from, if this is a reopened directory. Lines of later rounds are cut off.
+    /// Where to go on, if this is a reopened directory with a checkpoint. Journals are cut back to it.
     pub fn resume<S: Serialize + DeserializeOwned>(
         &mut self,
         config: Digest,
         layout: &Arc<Layout>,
-    ) -> Result<Option<Checkpoint<S>>, ExperimentError> {
+    ) -> Result<Option<Resumed<S>>, ExperimentError> {
         let Some(d) = self.directory.as_mut().filter(|d| d.resumed) else { return Ok(None) };
-        let checkpoint = Checkpoint::read(&d.path.join("checkpoint.bin"), config, layout)?;
-        for name in ["rounds.jsonl", "egress.jsonl"] {
-            cut_after(&d.path.join(name), checkpoint.state.round)?;
+        let found = Checkpoint::newest(&d.path, (!d.may_change).then_some(config), layout)?;
+        let Some(found) = found else {
+            d.rounds.cut(0)?;
+            d.egress.cut(0)?;
+            return Ok(None);
+        };
+        let Checkpoint { config: before, start, chain, journals, state } = found.checkpoint;
+        let [rounds, egress] = journals;
+        d.rounds.cut(rounds)?;
+        d.egress.cut(egress)?;
+        let mut again = start;
+        for line in RoundLine::read(&d.path)? {
+            if let Some(configuration) = line.configuration {
+                again.reconfigure(configuration);
+                self.changed = true;
+            }
+            again.push(line.round, &line.leaves);
+            self.leaves.push(line.leaves);
         }
-        Ok(Some(checkpoint))
+        if again != chain || self.leaves.len() as u64 != state.round {
+            let what = "does not belong to its checkpoint: something else has changed it; begin anew in another folder";
+            return Err(ExperimentError::RunDirectory { path: d.path.join(ROUNDS), what });
+        }
+        Ok(Some(Resumed { state, start, chain, changed: before != config, damage: found.damage }))
     }
 
     /// Hands the rounds that a reopened directory holds to `visit`.
-    pub fn replay(&self, mut visit: impl FnMut(RoundLine)) -> Result<(), ExperimentError> {
+    pub fn replay(&self, visit: impl FnMut(RoundLine)) -> Result<(), ExperimentError> {
         let Some(d) = self.directory.as_ref().filter(|d| d.resumed) else { return Ok(()) };
-        let path = d.path.join("rounds.jsonl");
-        for line in BufReader::new(File::open(&path).map_err(at(&path))?).lines() {
-            let line = line.map_err(at(&path))?;
-            visit(serde_json::from_str(&line).map_err(|e| at(&path)(io::Error::from(e)))?);
-        }
+        RoundLine::read(&d.path)?.into_iter().for_each(visit);
         Ok(())
     }
 
+    /// What looks on at `round`, if its evidence is wanted.
+    pub fn tap(&self, round: u64) -> Option<&Collector> {
+        let trace = self.directory.as_ref().is_some_and(|d| d.trace);
+        (trace || self.witness == Some(round)).then_some(&self.collector)
+    }
+
+    /// Whether another configuration held in some of the rounds.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The leaves of all rounds so far.
+    pub fn leaves(&self) -> &[Leaves] {
+        &self.leaves
+    }
+
+    /// The evidence of the round that this is a witness of.
+    pub fn into_evidence(self) -> Option<Evidence> {
+        self.evidence
+    }
+
     /// A round is over.
-    pub fn round(&mut self, report: &RoundReport, accuracy: Option<f64>) -> Result<(), ExperimentError> {
+    pub fn round(&mut self, round: &Round<'_>) -> Result<(), ExperimentError> {
+        self.leaves.push(round.leaves);
+        self.changed |= round.configuration.is_some();
+        let report = round.report;
+        if self.witness == Some(report.round) {
+            self.evidence = Some(self.collector.take(round.params));
+        }
         let Some(d) = &mut self.directory else { return Ok(()) };
+        if d.trace {
+            let path = evidence::path(&d.path, report.round);
+            self.collector.take(round.params).write(&path).map_err(at(&path))?;
+        }
         let mut rejected = BTreeMap::new();
         for (_, why) in &report.rejected {
             *rejected.entry(why.reason().to_owned()).or_default() += 1;
         }
-        let line = RoundLine {
+        let mut without: Vec<(u64, String)> =
+            report.rejected.iter().map(|(c, why)| (c.0, why.to_string())).collect();
+        without.extend(report.dropped.iter().map(|(c, why)| (c.0, why.to_string())));
+        without.sort_unstable();
+        d.rounds.line(&RoundLine {
             round: report.round,
             cohort: report.cohort,
             accepted: report.accepted.iter().map(|a| (a.client.0, a.weight)).collect(),
             rejected,
             dropped: report.dropped.len() as u64,
+            without,
             examples: report.summary.examples,
             loss: report.summary.loss,
-            accuracy,
+            accuracy: round.accuracy,
             bytes_up: report.bytes_up,
             bytes_down: report.bytes_down,
-            params: report.params,
-        };
-        write_line(&mut d.rounds, &line).map_err(at(&d.path.join("rounds.jsonl")))?;
+            leaves: round.leaves,
+            chain: round.chain,
+            configuration: round.configuration,
+        })?;
         self.ledger(&report.ledger)
     }
 
@@ -200,10 +377,7 @@ impl Record {
         lines: impl IntoIterator<Item = &'a LedgerLine>,
     ) -> Result<(), ExperimentError> {
         let Some(d) = &mut self.directory else { return Ok(()) };
-        for line in lines {
-            write_line(&mut d.egress, line).map_err(at(&d.path.join("egress.jsonl")))?;
-        }
-        Ok(())
+        lines.into_iter().try_for_each(|line| d.egress.line(line))
     }
 
     /// What became of the clients: `participants` holds examples and rounds of those that took part.
@@ -223,23 +397,28 @@ impl Record {
             (line.test_examples, line.correct) = (Some(counts.examples), Some(counts.correct));
         }
         let path = d.path.join("clients.jsonl");
-        let mut file = BufWriter::new(create(&path)?);
+        let mut content = Vec::new();
         for (client, line) in lines {
-            write_line(&mut file, &ClientLine { client, ..line }).map_err(at(&path))?;
+            serde_json::to_writer(&mut content, &ClientLine { client, ..line })
+                .map_err(|e| at(&path)(e.into()))?;
+            content.push(b'\n');
         }
-        file.flush().map_err(at(&path))
+        write(&path, &content)
     }
 
     /// Keeps where the run stands. What came before is on the disk first.
-    pub fn checkpoint<S: Serialize + DeserializeOwned>(
+    pub fn checkpoint<S: Clone + Serialize + DeserializeOwned>(
         &mut self,
-        checkpoint: impl FnOnce() -> Checkpoint<S>,
+        config: Digest,
+        start: Chain,
+        chain: Chain,
+        state: &State<S>,
     ) -> Result<(), ExperimentError> {
         let Some(d) = &mut self.directory else { return Ok(()) };
-        for (file, name) in [(&mut d.rounds, "rounds.jsonl"), (&mut d.egress, "egress.jsonl")] {
-            file.flush().and_then(|()| file.get_ref().sync_data()).map_err(at(&d.path.join(name)))?;
-        }
-        Ok(checkpoint().write(&d.path.join("checkpoint.bin"))?)
+        d.rounds.sync()?;
+        d.egress.sync()?;
+        let journals = [d.rounds.bytes, d.egress.bytes];
+        Ok(Checkpoint { config, start, chain, journals, state: state.clone() }.write(&d.path)?)
     }
 
     /// Writes model and summary.
@@ -251,11 +430,55 @@ impl Record {
         summary: &Summary,
     ) -> Result<(), ExperimentError> {
         let Some(d) = &mut self.directory else { return Ok(()) };
-        d.rounds.flush().map_err(at(&d.path.join("rounds.jsonl")))?;
-        d.egress.flush().map_err(at(&d.path.join("egress.jsonl")))?;
-        let path = d.path.join("model.safetensors");
-        SavedModel::of(config, labels, params).write(&path).map_err(at(&path))?;
+        d.rounds.sync()?;
+        d.egress.sync()?;
+        let model = SavedModel::of(config, labels, params).to_bytes();
+        write(&d.path.join("model.safetensors"), &model)?;
         write_json(&d.path.join("summary.json"), summary)
+    }
+}
+
+impl RoundLine {
+    /// The lines of a run directory, in order.
+    pub fn read(run: &Path) -> Result<Vec<Self>, ExperimentError> {
+        read_lines(&run.join(ROUNDS))
+    }
+}
+
+/// The lines of a run directory's ledger that belong to a round, by client.
+pub fn ledger_of(run: &Path, round: u64) -> Result<Vec<LedgerLine>, ExperimentError> {
+    let mut lines: Vec<LedgerLine> = read_lines(&run.join(EGRESS))?;
+    lines.retain(|line| line.round == round);
+    Ok(lines)
+}
+
+fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ExperimentError> {
+    let mut lines = Vec::new();
+    for line in BufReader::new(File::open(path).map_err(at(path))?).lines() {
+        let line = serde_json::from_str(&line.map_err(at(path))?);
+        lines.push(line.map_err(|e| at(path)(e.into()))?);
+    }
+    Ok(lines)
+}
+
+/// Names of what a folder holds.
+fn entries(path: &Path) -> Result<Vec<std::ffi::OsString>, ExperimentError> {
+    let names = fs::read_dir(path).and_then(|all| all.map(|e| e.map(|e| e.file_name())).collect());
+    names.map_err(at(path))
+}
+
+/// Makes a folder this process's own until the file is dropped, which the system sees to if the process is killed.
+fn lock(folder: &Path) -> Result<File, ExperimentError> {
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let path = folder.join(LOCK);
+    let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let what = "another process is running here; wait for it, or choose another folder";
+            Err(ExperimentError::RunDirectory { path: folder.to_owned(), what })
+        }
+        Err(TryLockError::Error(source)) => Err(at(&path)(source)),
     }
 }
 
@@ -263,37 +486,12 @@ fn at(path: &Path) -> impl Fn(io::Error) -> ExperimentError + '_ {
     |source| ExperimentError::Artefact { path: path.to_owned(), source }
 }
 
-fn create(path: &Path) -> Result<File, ExperimentError> {
-    File::create(path).map_err(at(path))
-}
-
-fn write_line(file: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *file, line)?;
-    file.write_all(b"\n")
+fn write(path: &Path, content: &[u8]) -> Result<(), ExperimentError> {
+    durable::replace(path, content, None).map_err(at(path))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ExperimentError> {
     let mut json = serde_json::to_vec_pretty(value).map_err(|e| at(path)(io::Error::from(e)))?;
     json.push(b'\n');
-    fs::write(path, json).map_err(at(path))
-}
-
-/// Cuts a file of JSON lines before the first line of `round` or a later one, or before a half-written line.
-fn cut_after(path: &Path, round: u64) -> Result<(), ExperimentError> {
-    #[derive(Deserialize)]
-    struct Round {
-        round: u64,
-    }
-    let mut reader = BufReader::new(File::open(path).map_err(at(path))?);
-    let (mut keep, mut line) = (0u64, Vec::new());
-    loop {
-        line.clear();
-        let length = reader.read_until(b'\n', &mut line).map_err(at(path))?;
-        let whole = line.ends_with(b"\n");
-        match serde_json::from_slice::<Round>(&line) {
-            Ok(r) if whole && r.round < round => keep += length as u64,
-            _ => break,
-        }
-    }
-    File::options().write(true).open(path).and_then(|f| f.set_len(keep)).map_err(at(path))
+    write(path, &json)
 }

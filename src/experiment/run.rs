@@ -3,7 +3,7 @@
 use crate::config::{AlgorithmConfig, Config};
 use crate::experiment::ExperimentError;
 use crate::experiment::data::{Data, HeldOut};
-use crate::experiment::record::Record;
+use crate::experiment::record::{Record, Resumed, Round};
 use crate::experiment::stopwatch::Stopwatch;
 use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary};
 use crate::memory::peak_rss_bytes;
@@ -11,9 +11,9 @@ use sottovoce_aggregator::Aggregation;
 use sottovoce_algorithms::{FedAvg, FedProx};
 use sottovoce_clients::{Nodes, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
-use sottovoce_core::{Address, Algorithm, Params, Purpose, Transform, sampling};
+use sottovoce_core::{Address, Algorithm, Checksum, Digest, Params, Purpose, Summing, Transform, sampling};
 use sottovoce_models::LocalTraining;
-use sottovoce_simulation::{Checkpoint, Cohort, Engine, Plan, RoundReport};
+use sottovoce_simulation::{Chain, CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -23,6 +23,7 @@ pub struct Experiment {
     data: Data,
     transforms: Vec<Box<dyn Transform>>,
     weight_cap: u64,
+    arrival: Option<u64>,
     started: Stopwatch,
 }
 
@@ -46,10 +47,16 @@ pub struct Progress<'a> {
     pub report: &'a RoundReport,
     /// Accuracy after it, where it was evaluated: on the validation split, or on the test split without one.
     pub accuracy: Option<f64>,
+    /// A checksum for each stage, the evaluation's among them.
+    pub leaves: Leaves,
+    /// Digest of the run up to here.
+    pub chain: Digest,
 }
 
 /// Whoever watches a run; may stop it after any round.
 pub trait Observer {
+    /// A run goes on from the checkpoint before the newest, because the newest is damaged.
+    fn damaged(&mut self, _why: &CheckpointError) {}
     /// Something else begins.
     fn stage(&mut self, _stage: Stage) {}
     /// A round is over.
@@ -88,7 +95,19 @@ impl Experiment {
         };
         let transforms =
             config.transforms.iter().map(|t| t.build().expect("the configuration was checked")).collect();
-        Ok(Self { config, data, transforms, weight_cap, started })
+        Ok(Self { config, data, transforms, weight_cap, arrival: None, started })
+    }
+
+    /// Asks the clients of a cohort in an order drawn from this seed: no bit of the result depends on it.
+    pub fn arriving(mut self, seed: u64) -> Self {
+        self.arrival = Some(seed);
+        self
+    }
+
+    /// Adds a transform behind the configured ones.
+    pub fn with_transform(mut self, transform: Box<dyn Transform>) -> Self {
+        self.transforms.push(transform);
+        self
     }
 
     /// The configuration.
@@ -140,10 +159,23 @@ impl Experiment {
                 recipe: config.aggregation.recipe().expect("the configuration was checked"),
             },
             transforms: &self.transforms,
+            arrival: self.arrival,
         };
-        let mut engine = match record.resume::<A::Server>(config.digest(), data.model.layout())? {
+        let digest = config.digest();
+        let mut start = Chain::start(digest, data.checksum());
+        let (mut chain, mut configuration) = (start, None);
+        let mut engine = match record.resume(digest, data.model.layout())? {
             None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
-            Some(checkpoint) => Engine::at(algorithm, &nodes, plan, checkpoint.state),
+            Some(resumed) => {
+                let Resumed { state, changed, damage, .. } = resumed;
+                (start, chain) = (resumed.start, resumed.chain);
+                if changed {
+                    configuration = Some(digest);
+                    chain.reconfigure(digest);
+                }
+                damage.iter().for_each(|why| observer.damaged(why));
+                Engine::at(algorithm, &nodes, plan, state)
+            }
         };
         let mut totals = Totals::of(record, config)?;
         observer.stage(Stage::Rounds(config.rounds.count));
@@ -151,27 +183,34 @@ impl Experiment {
         // A resumed run may have been at its end already.
         while engine.round() < config.rounds.count && !totals.stalled(config) {
             let begin = Stopwatch::start();
-            let report = engine.step()?;
+            let report = match record.tap(engine.round()) {
+                Some(tap) => engine.step_with(tap)?,
+                None => engine.step()?,
+            };
             totals.round_seconds += begin.seconds();
             totals.asked_here += report.cohort;
             if totals.first_round_seconds == 0.0 {
                 totals.first_round_seconds = self.started.seconds();
             }
-            let accuracy = self.evaluation_due(engine.round()).then(|| self.watch(engine.params()));
-            record.round(&report, accuracy)?;
-            totals.add(&report);
+            let (accuracy, evaluation) =
+                self.evaluation_due(engine.round()).then(|| self.watch(engine.params())).unzip();
+            let leaves = Leaves { evaluation: evaluation.unwrap_or_default(), ..report.leaves };
+            chain.push(report.round, &leaves);
+            let (report, params) = (&report, engine.params());
+            let configuration = configuration.take();
+            record.round(&Round { report, leaves, chain, configuration, accuracy, params })?;
+            totals.add(report);
             if let Some(accuracy) = accuracy {
                 totals.watch(accuracy, config);
             }
-            let wish = observer.round(&Progress { report: &report, accuracy });
-            let checkpoint = || Checkpoint { config: config.digest(), state: engine.state().clone() };
-            if wish.is_break() {
-                record.checkpoint(checkpoint)?;
+            let progress = Progress { report, accuracy, leaves, chain: chain.digest() };
+            if observer.round(&progress).is_break() {
+                record.checkpoint(digest, start, chain, engine.state())?;
                 interrupted = true;
                 break;
             }
             if config.rounds.checkpoint_every > 0 && engine.round() % config.rounds.checkpoint_every == 0 {
-                record.checkpoint(checkpoint)?;
+                record.checkpoint(digest, start, chain, engine.state())?;
             }
         }
         let ended = match (interrupted, totals.stalled(config)) {
@@ -181,7 +220,7 @@ impl Experiment {
         };
         observer.stage(Stage::Evaluation);
         let rounds = engine.round();
-        let summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
+        let summary = self.summary(engine.params(), rounds, ended, chain, &totals, record, observer)?;
         Ok((summary, engine.params().clone()))
     }
 
@@ -190,11 +229,12 @@ impl Experiment {
         every > 0 && rounds_done.is_multiple_of(every)
     }
 
-    /// Accuracy on the split that is looked at while training.
-    fn watch(&self, params: &Params) -> f64 {
+    /// Accuracy on the split that is looked at while training, and a checksum of the predictions.
+    fn watch(&self, params: &Params) -> (f64, Checksum) {
         let held_out =
             if self.data.validation.examples.is_empty() { &self.data.test } else { &self.data.validation };
-        self.evaluate(params, held_out).1.accuracy
+        let (predictions, figures) = self.evaluate(params, held_out);
+        (figures.accuracy, checksum_of(&predictions))
     }
 
     fn evaluate(&self, params: &Params, held_out: &HeldOut) -> (Vec<Prediction>, Evaluation) {
@@ -204,11 +244,13 @@ impl Experiment {
         (predictions, figures)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn summary(
         &self,
         params: &Params,
         rounds: u64,
         ended: Ended,
+        chain: Chain,
         totals: &Totals,
         record: &mut Record,
         observer: &mut dyn Observer,
@@ -248,6 +290,7 @@ impl Experiment {
             over_clients,
             baselines,
             digest: params.digest(),
+            chain: chain.digest(),
             bytes_up: totals.bytes_up,
             bytes_down: totals.bytes_down,
             dropped: totals.dropped,
@@ -311,6 +354,14 @@ impl Experiment {
         }
         Ok(out)
     }
+}
+
+fn checksum_of(predictions: &[Prediction]) -> Checksum {
+    let mut all = Summing::default();
+    for p in predictions {
+        all.number(p.label.into()).number(p.predicted.into()).number(p.confidence.to_bits().into());
+    }
+    all.finish()
 }
 
 fn baseline(figures: Evaluation, in_scope_accuracy: Option<f64>, models: u64) -> Baseline {

@@ -44,6 +44,8 @@ pub struct Summary {
     pub baselines: Baselines,
     /// BLAKE3 of the final parameters.
     pub digest: Digest,
+    /// Digest of the whole run: configuration, held-out data, and what passed in every round.
+    pub chain: Digest,
     /// Bytes from clients to the server.
     pub bytes_up: u64,
     /// Bytes from the server to clients.

@@ -51,6 +51,11 @@ impl Call {
         self
     }
 
+    pub(crate) fn args(mut self, words: &[&str]) -> Self {
+        self.command.args(words);
+        self
+    }
+
     pub(crate) fn set(mut self, overrides: &[&str]) -> Self {
         for o in overrides {
             self.command.args(["--set", o]);

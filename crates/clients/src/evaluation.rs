@@ -65,7 +65,7 @@ pub fn over_clients<S: Shards + ?Sized>(
             let correct = predictions.iter().filter(|p| p.label == p.predicted).count() as u64;
             let counts = EvaluationCounts { client, round, examples: predictions.len() as u64, correct };
             let mut gate = Gate::default();
-            let (message, line) = gate.send(&counts);
+            let (message, line) = gate.send(&counts, held_out.checksum());
             (EvaluationCounts::decode(message).expect("a message that was just encoded"), line)
         })
         .collect()

@@ -1,6 +1,6 @@
 //! The egress gate: the only way out of a client.
 
-use sottovoce_core::{LedgerLine, Outbound};
+use sottovoce_core::{Checksum, LedgerLine, Outbound};
 
 /// Encodes messages and writes a ledger line for each.
 ///
@@ -8,10 +8,10 @@ use sottovoce_core::{LedgerLine, Outbound};
 ///
 /// ```
 /// use sottovoce_clients::Gate;
-/// use sottovoce_core::{ClientId, EvaluationCounts};
+/// use sottovoce_core::{Checksum, ClientId, EvaluationCounts};
 /// let counts = EvaluationCounts { client: ClientId(3), round: 0, examples: 10, correct: 9 };
 /// let mut gate = Gate::default();
-/// let (message, line) = gate.send(&counts);
+/// let (message, line) = gate.send(&counts, Checksum::of(b"its examples"));
 /// assert_eq!(line.bytes, message.len() as u64);
 /// ```
 ///
@@ -25,7 +25,7 @@ use sottovoce_core::{LedgerLine, Outbound};
 ///     split: Split::Train, turns: vec![], intent: String::new(),
 /// };
 /// let mut gate = Gate::default();
-/// let (message, line) = gate.send(&transcript);
+/// let (message, line) = gate.send(&transcript, Default::default());
 /// ```
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -33,8 +33,9 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The framed message, in the gate's memory until the next one, and its ledger line.
-    pub fn send<M: Outbound>(&mut self, message: &M) -> (&[u8], LedgerLine) {
+    /// The framed message, in the gate's memory until the next one, and its ledger line. `source` is the checksum of
+    /// the examples behind the message.
+    pub fn send<M: Outbound>(&mut self, message: &M, source: Checksum) -> (&[u8], LedgerLine) {
         self.buffer.clear();
         let digest = message.encode(&mut self.buffer);
         let line = LedgerLine {
@@ -43,6 +44,7 @@ impl Gate {
             kind: M::KIND,
             bytes: self.buffer.len() as u64,
             digest,
+            source,
         };
         (&self.buffer, line)
     }

@@ -93,7 +93,7 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A::Server> for Nodes<'_, A, S>
             loss: trained.loss,
             delta: trained.delta,
         };
-        let (message, line) = worker.gate.send(&update);
+        let (message, line) = worker.gate.send(&update, data.checksum());
         worker.workspace.reuse(update.delta);
         Ok((message, line))
     }

@@ -1,6 +1,6 @@
 //! The central traits: a federated algorithm, and what it may do with a client's data.
 
-use crate::digest::Digest;
+use crate::digest::{Checksum, Digest, Summing};
 use crate::ids::ClientId;
 use crate::params::{Params, RowBlock};
 use crate::stream::Address;
@@ -71,6 +71,14 @@ pub struct Aggregate {
     pub weight: u64,
     /// Number of updates in it.
     pub updates: u64,
+}
+
+impl Aggregate {
+    /// Checksum of all of it.
+    pub fn checksum(&self) -> Checksum {
+        let delta = self.delta.checksum();
+        Summing::default().bytes(&delta.0).number(self.weight).number(self.updates).finish()
+    }
 }
 
 /// Why a client has no answer.

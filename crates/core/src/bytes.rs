@@ -3,16 +3,39 @@
 use crate::dispatch;
 use std::borrow::Cow;
 
+/// A number of four bytes without padding: `f32`, `u32`.
+pub trait Word: sealed::Sealed + Copy {
+    /// Its bytes, the lowest first.
+    fn le_bytes(self) -> [u8; 4];
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! word {
+    ($($number:ty),*) => { $(
+        impl sealed::Sealed for $number {}
+        impl Word for $number {
+            fn le_bytes(self) -> [u8; 4] {
+                self.to_le_bytes()
+            }
+        }
+    )* };
+}
+
+word!(f32, u32);
+
 /// The little-endian bytes of `values`.
-pub fn le_bytes(values: &[f32]) -> Cow<'_, [u8]> {
+pub fn le_bytes<T: Word>(values: &[T]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
-        // SAFETY: any initialised f32 is four initialised bytes, u8 has no alignment, and the length in bytes
+        // SAFETY: any initialised word is four initialised bytes, u8 has no alignment, and the length in bytes
         // of an existing slice cannot overflow.
         Cow::Borrowed(unsafe {
             std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values))
         })
     } else {
-        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+        values.iter().flat_map(|v| v.le_bytes()).collect()
     }
 }
 

@@ -1,9 +1,10 @@
-//! BLAKE3 digests of parameters, messages and configurations.
+//! What content comes to in a few bytes: [`Digest`], which nobody can forge, and [`Checksum`], at the speed of memory.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use twox_hash::XxHash3_128;
 
-/// 32 bytes of BLAKE3; printed and serialised for people as 64 hexadecimal digits.
+/// 32 bytes of BLAKE3: of configurations, models and chains of rounds. 64 hexadecimal digits where people read it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Digest(pub [u8; 32]);
 
@@ -11,10 +12,6 @@ impl Digest {
     /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
-    }
-    /// The value behind 64 hexadecimal digits.
-    pub fn from_hex(hex: &str) -> Option<Self> {
-        blake3::Hash::from_hex(hex).ok().map(Self::from)
     }
 }
 
@@ -24,38 +21,154 @@ impl From<blake3::Hash> for Digest {
     }
 }
 
-impl fmt::Display for Digest {
+/// 16 bytes of XXH3-128: of messages, aggregates, parameters and shards, a round after the other. Different content has
+/// different checksums unless somebody meant otherwise. 32 hexadecimal digits where people read it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Checksum(pub [u8; 16]);
+
+impl Checksum {
+    /// Checksum of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(XxHash3_128::oneshot(bytes).to_be_bytes())
+    }
+}
+
+/// A checksum of several things: each is put with its length, so that no two lists of things look the same.
+#[derive(Default)]
+pub struct Summing(XxHash3_128);
+
+impl Summing {
+    /// Bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.number(bytes.len() as u64);
+        self.0.write(bytes);
+        self
+    }
+    /// A number.
+    pub fn number(&mut self, number: u64) -> &mut Self {
+        self.0.write(&number.to_le_bytes());
+        self
+    }
+    /// Numbers.
+    pub fn numbers(&mut self, numbers: &[u32]) -> &mut Self {
+        self.bytes(&crate::bytes::le_bytes(numbers))
+    }
+    /// Values.
+    pub fn values(&mut self, values: &[f32]) -> &mut Self {
+        self.bytes(&crate::bytes::le_bytes(values))
+    }
+    /// The checksum of all of them.
+    pub fn finish(&self) -> Checksum {
+        Checksum(self.0.finish_128().to_be_bytes())
+    }
+}
+
+impl fmt::Debug for Summing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for b in self.0 {
-            write!(f, "{b:02x}")?;
+        f.debug_tuple("Summing").field(&self.finish()).finish()
+    }
+}
+
+/// The bytes behind lower-case hexadecimal digits, exactly as many as there is room for.
+fn from_hex<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
+    let mut out = [0; N];
+    if pairs.len() != N {
+        return None;
+    }
+    for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(out)
+}
+
+macro_rules! hexadecimal {
+    ($name:ident, $digits:literal) => {
+        impl $name {
+            #[doc = concat!("The value behind ", $digits, " lower-case hexadecimal digits.")]
+            pub fn from_hex(hex: &str) -> Option<Self> {
+                from_hex(hex).map(Self)
+            }
         }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+            }
         }
-    }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    self.0.serialize(serializer)
+                }
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let hex = String::deserialize(deserializer)?;
+                    Self::from_hex(&hex).ok_or_else(|| {
+                        serde::de::Error::custom(concat!("expected ", $digits, " hexadecimal digits"))
+                    })
+                } else {
+                    Ok(Self(Deserialize::deserialize(deserializer)?))
+                }
+            }
+        }
+    };
 }
 
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let hex = String::deserialize(deserializer)?;
-            Self::from_hex(&hex).ok_or_else(|| serde::de::Error::custom("a digest is 64 hexadecimal digits"))
-        } else {
-            Ok(Self(<[u8; 32]>::deserialize(deserializer)?))
+hexadecimal!(Digest, 64);
+hexadecimal!(Checksum, 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Independent generator: Python's xxhash 4.1.0; BLAKE3's own test vectors.
+    #[test]
+    fn golden_values() {
+        assert_eq!(Checksum::of(b"").to_string(), "99aa06d3014798d86001c324468d497f");
+        assert_eq!(Checksum::of(b"content").to_string(), "917e1274274fc195b27a2d2388d9568c");
+        let blake3 = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(Digest::of(b"").to_string(), blake3);
+    }
+
+    #[test]
+    fn digits_come_back_and_nothing_else_does() {
+        let checksum = Checksum::of(b"content");
+        let hex = checksum.to_string();
+        assert_eq!(Checksum::from_hex(&hex), Some(checksum));
+        for bad in ["", &hex[1..], &format!("{hex}0"), &hex.to_uppercase(), &hex.replace('9', "g")] {
+            assert_eq!(Checksum::from_hex(bad), None, "{bad}");
+        }
+        assert_eq!(Digest::from_hex(&hex), None);
+    }
+
+    #[test]
+    fn things_in_a_row_are_not_one_thing() {
+        let of = |parts: &[&[u8]]| {
+            let mut all = Summing::default();
+            parts.iter().for_each(|p| {
+                all.bytes(p);
+            });
+            all.finish()
+        };
+        let all =
+            [of(&[]), of(&[b""]), of(&[b"ab"]), of(&[b"a", b"b"]), of(&[b"", b"ab"]), of(&[b"ab", b""])];
+        for (i, a) in all.iter().enumerate() {
+            assert!(all[..i].iter().all(|b| a != b), "{i}");
         }
     }
 }

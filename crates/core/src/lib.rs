@@ -19,7 +19,7 @@ pub mod wire;
 pub use algorithm::{
     Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Population, Step, Trained, Transform,
 };
-pub use digest::Digest;
+pub use digest::{Checksum, Digest, Summing};
 pub use evaluation::{Evaluation, OverClients, Prediction};
 pub use ids::ClientId;
 pub use layout::{Layout, LayoutError};

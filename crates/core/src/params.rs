@@ -1,7 +1,7 @@
 //! Parameters of a model, whole ([`Params`]) or some rows of them ([`RowBlock`]).
 
 use crate::aligned::Aligned;
-use crate::digest::Digest;
+use crate::digest::{Checksum, Digest, Summing};
 use crate::layout::Layout;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::sync::Arc;
@@ -70,6 +70,10 @@ impl Params {
                 *p += factor * *d;
             }
         }
+    }
+    /// Checksum of schema and values: what a round names its parameters by.
+    pub fn checksum(&self) -> Checksum {
+        Summing::default().bytes(&self.layout.schema().0).values(&self.values).finish()
     }
     /// BLAKE3 over schema and little-endian values: equal if and only if the models are, bit for bit.
     pub fn digest(&self) -> Digest {
@@ -154,6 +158,16 @@ impl RowBlock {
     /// Gives the storage back for another use.
     pub fn into_values(self) -> Vec<f32> {
         self.values
+    }
+    /// Checksum of schema, rows and values.
+    pub fn checksum(&self) -> Checksum {
+        let mut all = Summing::default();
+        all.bytes(&self.layout.schema().0);
+        match &self.rows {
+            Rows::All => all.number(u64::MAX),
+            Rows::Some(rows) => all.numbers(rows),
+        };
+        all.values(&self.values).finish()
     }
     /// Where each held row lies among all parameters.
     pub fn ranges(&self) -> Box<dyn Iterator<Item = std::ops::Range<usize>> + '_> {

@@ -32,6 +32,8 @@ pub enum Purpose {
     Transform = 11,
     /// A transform's server half; slot = its position in the list.
     ServerTransform = 12,
+    /// The order in which clients are asked, where it is drawn. No result depends on it.
+    Arrival = 13,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

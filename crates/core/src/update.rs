@@ -1,6 +1,6 @@
 //! What a client sends: its update, or counts of an evaluation. Nothing else implements [`Outbound`].
 
-use crate::digest::Digest;
+use crate::digest::{Checksum, Digest};
 use crate::ids::ClientId;
 use crate::params::RowBlock;
 use serde::{Deserialize, Serialize};
@@ -84,4 +84,6 @@ pub struct LedgerLine {
     pub bytes: u64,
     /// BLAKE3 of all its bytes.
     pub digest: Digest,
+    /// Checksum of the examples that it was made from, for the simulation's record: no part of the message.
+    pub source: Checksum,
 }

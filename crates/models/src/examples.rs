@@ -1,6 +1,6 @@
 //! Labelled feature vectors in one piece of memory.
 
-use sottovoce_core::Layout;
+use sottovoce_core::{Checksum, Layout, Summing};
 use std::sync::Arc;
 
 /// What each feature of an example counts with.
@@ -56,6 +56,15 @@ impl Examples {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Example<'_>> {
         (0..self.len()).map(|i| self.get(i))
     }
+    /// Checksum of rows, scales and classes, in order.
+    pub fn checksum(&self) -> Checksum {
+        let mut all = Summing::default();
+        all.numbers(&self.rows).values(&self.scales).numbers(&self.labels).number(self.ends.len() as u64);
+        self.ends.iter().for_each(|end| {
+            all.number(*end as u64);
+        });
+        all.finish()
+    }
     /// Renumbers the rows to those that occur: afterwards row `i` means table row `rows[i]` of the result.
     pub fn localise(mut self, layout: &Layout) -> LocalExamples {
         let mut table_rows = self.rows.clone();
@@ -77,6 +86,13 @@ pub struct LocalExamples {
     pub rows: Arc<[u32]>,
     /// The examples, their rows numbered in `rows`.
     pub examples: Examples,
+}
+
+impl LocalExamples {
+    /// Checksum of the examples and of what their rows mean.
+    pub fn checksum(&self) -> Checksum {
+        Summing::default().numbers(&self.rows).bytes(&self.examples.checksum().0).finish()
+    }
 }
 
 #[cfg(test)]

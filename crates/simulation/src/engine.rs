@@ -1,13 +1,16 @@
 //! One round after another: broadcast, answers, one aggregate, new parameters.
 
+use crate::chain::Leaves;
 use crate::cohort::Cohort;
 use crate::summary::CohortSummary;
+use bincode::Options;
 use rayon::prelude::*;
+use serde::Serialize;
 use sottovoce_aggregator::{AggregateError, Aggregation, Part, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
-    Address, Algorithm, Broadcast, ClientError, ClientId, Digest, LedgerLine, Params, Population, Purpose,
-    Transform, sampling, wire,
+    Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, Digest, LedgerLine, Params,
+    Population, Purpose, Summing, Transform, sampling, wire,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -22,6 +25,8 @@ pub struct Engine<'a, A: Algorithm, P: Population<A::Server>> {
     plan: Plan<'a>,
     state: State<A::Server>,
     digest: Digest,
+    /// Of `state`.
+    checksum: Checksum,
     lanes: Vec<Mutex<Lane<P::Worker>>>,
 }
 
@@ -38,12 +43,16 @@ pub struct Plan<'a> {
     pub aggregation: Aggregation,
     /// Their server halves run on the aggregate, last to first; the client halves are the population's.
     pub transforms: &'a [Box<dyn Transform>],
+    /// Asks the clients of a cohort in an order drawn from this seed instead of by number. No bit depends on it, which
+    /// is what it is for.
+    pub arrival: Option<u64>,
 }
 
 impl Plan<'_> {
     /// The weighted mean of all that the cohort sends.
     pub fn mean(seed: u64, cohort: Cohort, weight_cap: u64) -> Self {
-        Self { seed, cohort, dropout: 0.0, aggregation: Aggregation::mean(weight_cap), transforms: &[] }
+        let aggregation = Aggregation::mean(weight_cap);
+        Self { seed, cohort, dropout: 0.0, aggregation, transforms: &[], arrival: None }
     }
 }
 
@@ -57,6 +66,26 @@ pub struct State<S> {
     /// The algorithm's server state.
     pub server: S,
 }
+
+impl<S: Serialize> State<S> {
+    /// Checksum of parameters and server state.
+    pub fn checksum(&self) -> Checksum {
+        let server = bincode::DefaultOptions::new().with_fixint_encoding().serialize(&self.server);
+        let server = server.expect("an algorithm's state is numbers, which can be written to memory");
+        Summing::default().bytes(&self.params.checksum().0).bytes(&server).finish()
+    }
+}
+
+/// Looks on at what passes between clients and server.
+pub trait Tap: Sync {
+    /// A message left a client. Called from the thread that received it.
+    fn message(&self, _client: ClientId, _message: &[u8]) {}
+    /// All messages have become one.
+    fn aggregate(&self, _aggregate: &Aggregate) {}
+}
+
+/// Looks away.
+impl Tap for () {}
 
 /// What one thread keeps from round to round.
 struct Lane<W> {
@@ -87,6 +116,8 @@ pub struct RoundReport {
     pub ledger: Vec<LedgerLine>,
     /// Digest of the parameters after the round.
     pub params: Digest,
+    /// A checksum for each stage. The evaluation is somebody else's, so its leaf is zero.
+    pub leaves: Leaves,
 }
 
 /// An update that is part of the aggregate.
@@ -135,8 +166,8 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
 
     /// A run as it stood between two rounds.
     pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, state: State<A::Server>) -> Self {
-        let digest = state.params.digest();
-        Self { algorithm, population, plan, state, digest, lanes: Vec::new() }
+        let (digest, checksum) = (state.params.digest(), state.checksum());
+        Self { algorithm, population, plan, state, digest, checksum, lanes: Vec::new() }
     }
 
     /// The next round, from 0.
@@ -158,9 +189,16 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
 
     /// Runs one round. A round in which nobody has anything to send leaves the model as it is.
     pub fn step(&mut self) -> Result<RoundReport, RoundError> {
+        self.step_with(&())
+    }
+
+    /// Runs one round while `tap` looks on.
+    pub fn step_with(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
         let cohort = self.plan.cohort.draw(self.plan.seed, self.state.round, self.population.clients());
-        let mut outcomes = self.answers(&cohort);
+        let mut outcomes = self.answers(&cohort, tap);
         outcomes.sort_unstable_by_key(|(place, _)| *place);
+        let broadcast = self.checksum;
+        let (shards, messages) = leaves_of(&cohort, &outcomes);
 
         let (mut accepted, mut rejected, mut dropped, mut ledger) = (vec![], vec![], vec![], vec![]);
         for (place, outcome) in outcomes {
@@ -177,8 +215,9 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                 Outcome::Dropped(why) => dropped.push((client, why)),
             }
         }
+        let mut aggregate = Checksum::default();
         if !accepted.is_empty() || !rejected.is_empty() {
-            self.apply(cohort.len() as u64, &rejected)?;
+            aggregate = self.apply(cohort.len() as u64, &rejected, tap)?;
         }
         let report = RoundReport {
             round: self.state.round,
@@ -187,6 +226,15 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             bytes_down: cohort.len() as u64 * wire::broadcast_bytes(self.state.params.layout()),
             bytes_up: ledger.iter().map(|l| l.bytes).sum(),
             params: self.digest,
+            leaves: Leaves {
+                cohort: checksum_of(&cohort),
+                broadcast,
+                shards,
+                messages,
+                aggregate,
+                server: self.checksum,
+                evaluation: Checksum::default(),
+            },
             accepted,
             rejected,
             dropped,
@@ -197,7 +245,7 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     }
 
     /// Asks every client of the cohort; threads take the next client as they become free.
-    fn answers(&mut self, cohort: &[u64]) -> Vec<(usize, Outcome)> {
+    fn answers(&mut self, cohort: &[u64], tap: &dyn Tap) -> Vec<(usize, Outcome)> {
         let threads = rayon::current_num_threads().min(cohort.len().max(1));
         while self.lanes.len() < threads {
             let part = self.plan.aggregation.part(self.state.params.layout().clone());
@@ -208,6 +256,10 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
         let open = self.plan.aggregation.open(params.layout().clone(), *round, base, cohort);
         let broadcast = Broadcast { round: *round, params, digest: base, server };
         let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(*round);
+        let mut order: Vec<usize> = (0..cohort.len()).collect();
+        if let Some(seed) = self.plan.arrival {
+            sampling::shuffle(&mut Address::new(seed, Purpose::Arrival).round(*round).stream(), &mut order);
+        }
         let next = AtomicUsize::new(0);
         self.lanes
             .par_iter()
@@ -219,9 +271,10 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                 part.clear();
                 let mut outcomes = Vec::new();
                 loop {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(client) = cohort.get(place) else { return outcomes };
-                    let client = ClientId(*client);
+                    let Some(place) = order.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                        return outcomes;
+                    };
+                    let (place, client) = (*place, ClientId(cohort[*place]));
                     let drops = |p| p > 0.0 && sampling::chance(&mut dropout.client(client.0).stream(), p);
                     if drops(self.plan.dropout) {
                         outcomes.push((place, Outcome::Dropped(ClientError::DroppedOut { client })));
@@ -229,10 +282,13 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                     }
                     let ask = || match self.population.answer(worker, &broadcast, client) {
                         Err(why) => Outcome::Dropped(why),
-                        Ok((message, line)) => match open.receive_from(client, part, message) {
-                            Ok(head) => Outcome::Accepted(head, line),
-                            Err(why) => Outcome::Rejected(why, line),
-                        },
+                        Ok((message, line)) => {
+                            tap.message(client, message);
+                            match open.receive_from(client, part, message) {
+                                Ok(head) => Outcome::Accepted(head, line),
+                                Err(why) => Outcome::Rejected(why, line),
+                            }
+                        }
                     };
                     let outcome = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
                         // Whatever the panic left half done is thrown away.
@@ -245,8 +301,13 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             .collect()
     }
 
-    /// The aggregate of all lanes becomes new parameters.
-    fn apply(&mut self, cohort: u64, rejected: &[(ClientId, Rejection)]) -> Result<(), RoundError> {
+    /// The aggregate of all lanes becomes new parameters. Returns its checksum.
+    fn apply(
+        &mut self,
+        cohort: u64,
+        rejected: &[(ClientId, Rejection)],
+        tap: &dyn Tap,
+    ) -> Result<Checksum, RoundError> {
         let parts: Vec<&Part> = self
             .lanes
             .iter_mut()
@@ -264,8 +325,38 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             let at = Address::new(self.plan.seed, Purpose::ServerTransform).slot(slot as u64);
             transform.server(at.round(self.state.round), &mut aggregate);
         }
+        tap.aggregate(&aggregate);
         self.algorithm.server(&mut self.state.params, &mut self.state.server, &aggregate);
         self.digest = self.state.params.digest();
-        Ok(())
+        self.checksum = self.state.checksum();
+        Ok(aggregate.checksum())
     }
+}
+
+fn checksum_of(clients: &[u64]) -> Checksum {
+    let mut all = Summing::default();
+    for client in clients {
+        all.number(*client);
+    }
+    all.finish()
+}
+
+/// The leaves of the clients: what they trained on, and what became of their answers. `outcomes` are in the order of
+/// the cohort.
+fn leaves_of(cohort: &[u64], outcomes: &[(usize, Outcome)]) -> (Checksum, Checksum) {
+    let (mut shards, mut messages) = (Summing::default(), Summing::default());
+    for (place, outcome) in outcomes {
+        messages.number(cohort[*place]);
+        let (line, why) = match outcome {
+            Outcome::Accepted(_, line) => (Some(line), String::new()),
+            Outcome::Rejected(why, line) => (Some(line), why.to_string()),
+            Outcome::Dropped(why) => (None, why.to_string()),
+        };
+        if let Some(line) = line {
+            shards.number(cohort[*place]).bytes(&line.source.0);
+            messages.bytes(&line.digest.0);
+        }
+        messages.bytes(why.as_bytes());
+    }
+    (shards.finish(), messages.finish())
 }

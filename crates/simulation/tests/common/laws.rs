@@ -1,7 +1,7 @@
 //! Laws that every federated algorithm keeps.
 
 use super::population::{CAP, Desks};
-use super::run::{Run, config, engine, run, state, steps, write};
+use super::run::{Run, checkpoint, config, engine, run, state, steps};
 use sottovoce_core::{Algorithm, ClientError, ClientId};
 use sottovoce_simulation::{Checkpoint, Cohort, Engine, Plan};
 
@@ -11,6 +11,7 @@ const COHORT: Cohort = Cohort::Uniform { size: 6 };
 /// Calls every law.
 pub(crate) fn algorithm_laws<A: Algorithm>(algorithm: &A) {
     threads_change_no_bit(algorithm);
+    arrival_changes_no_bit(algorithm);
     seeds_matter(algorithm);
     resuming_changes_no_bit(algorithm);
     a_cohort_of_one_trains(algorithm);
@@ -29,6 +30,19 @@ fn threads_change_no_bit<A: Algorithm>(algorithm: &A) {
     }
 }
 
+fn arrival_changes_no_bit<A: Algorithm>(algorithm: &A) {
+    let desks = Desks::new(algorithm, 14, 1);
+    let by = |arrival| {
+        let plan = Plan { arrival, ..Plan::mean(desks.seed, COHORT, CAP) };
+        let mut engine = Engine::new(algorithm, &desks, plan, desks.start());
+        (steps(&mut engine, ROUNDS), state(&engine))
+    };
+    let by_number = by(None);
+    for seed in 0..5 {
+        assert_eq!(by(Some(seed)), by_number, "{} asked in order {seed}", algorithm.name());
+    }
+}
+
 fn seeds_matter<A: Algorithm>(algorithm: &A) {
     assert_ne!(run_on(algorithm, 1, 1).state, run_on(algorithm, 2, 1).state);
 }
@@ -39,12 +53,12 @@ fn resuming_changes_no_bit<A: Algorithm>(algorithm: &A) {
     let reports = steps(&mut whole, ROUNDS);
     let folder = tempfile::tempdir().unwrap();
     for at in 0..=ROUNDS {
-        let path = folder.path().join("checkpoint");
         let mut first = engine(&desks, COHORT);
         steps(&mut first, at);
-        write(&first, &path);
+        checkpoint(&first).write(folder.path()).unwrap();
         drop(first);
-        let saved = Checkpoint::read(&path, config(), desks.start().layout()).unwrap();
+        let saved = Checkpoint::newest(folder.path(), Some(config()), desks.start().layout());
+        let saved = saved.unwrap().expect("one was just written").checkpoint;
         assert_eq!(saved.state.round, at);
         let plan = Plan::mean(desks.seed, COHORT, CAP);
         let mut second = Engine::at(algorithm, &desks, plan, saved.state);

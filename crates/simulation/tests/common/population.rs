@@ -136,6 +136,6 @@ impl<A: Algorithm> Population<A::Server> for Desks<'_, A> {
         buffer.clear();
         let digest = update.encode(buffer);
         let (round, bytes) = (broadcast.round, buffer.len() as u64);
-        Ok((buffer, LedgerLine { round, client, kind: Update::KIND, bytes, digest }))
+        Ok((buffer, LedgerLine { round, client, kind: Update::KIND, bytes, digest, source: data.checksum() }))
     }
 }

@@ -1,9 +1,8 @@
 //! Runs of a population, told apart by every bit that they leave behind.
 
 use super::population::{CAP, Desks};
-use sottovoce_core::{Algorithm, Digest};
-use sottovoce_simulation::{Checkpoint, Cohort, Engine, Plan, RoundReport};
-use std::path::Path;
+use sottovoce_core::{Algorithm, Checksum, Digest};
+use sottovoce_simulation::{Chain, Checkpoint, Cohort, Engine, Plan, RoundReport};
 
 /// What a run was: its reports in full, and its last state as the bytes of a checkpoint file.
 #[derive(Debug, PartialEq)]
@@ -63,14 +62,12 @@ pub(crate) fn run<A: Algorithm>(desks: &Desks<'_, A>, cohort: Cohort, rounds: u6
     Run { reports, state: state(&engine) }
 }
 
-pub(crate) fn write<A: Algorithm>(engine: &DeskEngine<'_, A>, path: &Path) {
-    Checkpoint { config: config(), state: engine.state().clone() }.write(path).unwrap();
+pub(crate) fn checkpoint<A: Algorithm>(engine: &DeskEngine<'_, A>) -> Checkpoint<A::Server> {
+    let chain = Chain::start(config(), Checksum::default());
+    Checkpoint { config: config(), start: chain, chain, journals: [0; 2], state: engine.state().clone() }
 }
 
 /// Round, parameters and server state, as a checkpoint file has them.
 pub(crate) fn state<A: Algorithm>(engine: &DeskEngine<'_, A>) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state");
-    write(engine, &path);
-    std::fs::read(path).unwrap()
+    checkpoint(engine).to_bytes()
 }

@@ -1,0 +1,74 @@
+//! `sottovoce verify`.
+
+use super::exit::Failure;
+use super::experiment::Watch;
+use clap::Args;
+use sottovoce::config;
+use sottovoce::experiment::verify::{Recorded, Replay, verify};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Run a recorded run again and say where it differs.
+///
+/// Exit code 0 if everything is the same, 1 with the first difference if not, 2 if the record cannot be used.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// A lock that `run --lock` wrote, or the folder of `run --out`.
+    #[arg(value_name = "LOCK|RUN_DIR")]
+    record: PathBuf,
+    /// Threads to use; all cores without it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Check the first so many rounds only.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: Option<u64>,
+    /// Ask the clients of each round in an order drawn from this seed: no bit may depend on it.
+    #[arg(long, value_name = "SEED")]
+    arrival: Option<u64>,
+    /// Override a path of the configuration where the data lie elsewhere, e.g. --set data.path=FOLDER.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Print the verdict as JSON.
+    #[arg(long)]
+    json: bool,
+    /// No progress on standard error.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs, compares, says.
+pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
+    let recorded = Recorded::read(&args.record)?;
+    let name = args.record.display().to_string();
+    let config = config::parse(&name, recorded.config(), &args.overrides)?;
+    let threads = args.threads.map_or(0, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
+    let mut watch = Watch::new(args.quiet);
+    watch.begin(&config.name);
+    let how = Replay { rounds: args.rounds, arrival: args.arrival };
+    let verdict = pool.install(|| verify(&recorded, config, how, &mut watch));
+    watch.end();
+    let verdict = verdict?;
+    let interrupted = watch.stopped() && verdict.difference.is_none();
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &verdict)?;
+        writeln!(out)?;
+    } else {
+        let chain = verdict.chain.map(|c| c.to_string()).unwrap_or_default();
+        match &verdict.difference {
+            Some(difference) => writeln!(out, "DIFFERENT  {name}: {difference}")?,
+            None if interrupted => {
+                writeln!(out, "interrupted after {} rounds, the same so far  {chain}", verdict.rounds)?
+            }
+            None => writeln!(out, "same  {name}: {} rounds  {chain}", verdict.rounds)?,
+        }
+    }
+    out.flush()?;
+    Ok(match verdict.difference {
+        Some(_) => ExitCode::FAILURE,
+        None if interrupted => ExitCode::from(130),
+        None => ExitCode::SUCCESS,
+    })
+}

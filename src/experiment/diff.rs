@@ -1,0 +1,399 @@
+//! Where two runs part: configuration, data and environment first, then the first round, stage, client, tensor and
+//! coordinate that differ.
+//!
+//! Rounds are compared by their leaves, so runs of any length are held against each other at once. Numbers come from
+//! what `run --trace` kept, or from running the round again under the run's own configuration, if that gives the leaf on
+//! record: a value that this machine cannot make again is not shown as the run's.
+
+use crate::config::Config;
+use crate::experiment::ExperimentError;
+use crate::experiment::data::model;
+use crate::experiment::evidence::{self, Evidence};
+use crate::experiment::record::{Record, RoundLine, ledger_of};
+use crate::experiment::run::{Experiment, Observer, Progress};
+use crate::experiment::verify::first_client;
+use serde::Serialize;
+use serde_json::Value;
+use sottovoce_core::wire::UpdateView;
+use sottovoce_core::{Layout, RowBlock};
+use sottovoce_simulation::Stage;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How two runs differ.
+#[derive(Debug, Default, Serialize)]
+pub struct Differences {
+    /// Keys of the configuration that are not the same.
+    pub configuration: Vec<Differs>,
+    /// What was read.
+    pub data: Vec<Differs>,
+    /// Build, machine and contract.
+    pub environment: Vec<Differs>,
+    /// Rounds of either run.
+    pub rounds: [u64; 2],
+    /// The first round that is not the same.
+    pub first: Option<Place>,
+    /// Final figures, where the rounds are the same and these are not.
+    pub figures: Vec<Differs>,
+}
+
+/// A name with two values.
+#[derive(Debug, Serialize)]
+pub struct Differs {
+    /// What it is.
+    pub what: String,
+    /// In the first run.
+    pub a: String,
+    /// In the second run.
+    pub b: String,
+}
+
+/// The place at which two runs part.
+#[derive(Debug, Serialize)]
+pub struct Place {
+    /// The round, from 0.
+    pub round: u64,
+    /// The stage of the round.
+    pub stage: Stage,
+    /// The first client that differs, in the stages that are a client's.
+    pub client: Option<u64>,
+    /// The first number that differs.
+    pub value: Option<At>,
+    /// What is known beside that, or why the number is not.
+    pub note: Option<String>,
+}
+
+/// A number that two runs do not agree on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct At {
+    /// Among all parameters.
+    pub coordinate: usize,
+    /// The tensor that it is in.
+    pub tensor: String,
+    /// Its row there.
+    pub row: usize,
+    /// Its column there.
+    pub column: usize,
+    /// In the first run; `None` where that run has no such row.
+    pub a: Option<f32>,
+    /// In the second run.
+    pub b: Option<f32>,
+}
+
+impl Differences {
+    /// Whether the runs are the same, bit for bit.
+    pub fn same(&self) -> bool {
+        self.first.is_none() && self.rounds[0] == self.rounds[1] && self.figures.is_empty()
+    }
+}
+
+/// A run directory's small files.
+struct Run {
+    path: PathBuf,
+    config: toml::Table,
+    manifest: Value,
+    summary: Option<Value>,
+    rounds: Vec<RoundLine>,
+}
+
+impl Run {
+    fn read(path: &Path) -> Result<Self, ExperimentError> {
+        let file = |name: &str| {
+            let file = path.join(name);
+            fs::read_to_string(&file).map_err(|source| ExperimentError::Artefact { path: file, source })
+        };
+        let invalid = |name: &str, what: String| ExperimentError::Artefact {
+            path: path.join(name),
+            source: io::Error::new(io::ErrorKind::InvalidData, what),
+        };
+        let config = toml::from_str(&file("config.toml")?)
+            .map_err(|e| invalid("config.toml", e.message().to_owned()))?;
+        let manifest = serde_json::from_str(&file("manifest.json")?)
+            .map_err(|e| invalid("manifest.json", e.to_string()))?;
+        let summary = file("summary.json").ok().and_then(|json| serde_json::from_str(&json).ok());
+        Ok(Self { path: path.to_owned(), config, manifest, summary, rounds: RoundLine::read(path)? })
+    }
+
+    fn config(&self) -> Result<Config, ExperimentError> {
+        self.config.clone().try_into().map_err(|e: toml::de::Error| ExperimentError::Artefact {
+            path: self.path.join("config.toml"),
+            source: io::Error::new(io::ErrorKind::InvalidData, e.message().to_owned()),
+        })
+    }
+
+    fn layout(&self) -> Result<Arc<Layout>, ExperimentError> {
+        let intents = self.manifest["intents"].as_u64().unwrap_or_default() as usize;
+        Ok(model(&self.config()?, intents)?.layout().clone())
+    }
+
+    /// What passed in a round: as it was kept, or run again.
+    fn evidence(
+        &self,
+        round: u64,
+        layout: &Arc<Layout>,
+        watch: &mut dyn Observer,
+    ) -> Result<Evidence, String> {
+        let kept = evidence::path(&self.path, round);
+        if kept.exists() {
+            return Evidence::read(&kept, layout).map_err(|e| format!("{}: {e}", kept.display()));
+        }
+        let mut again = || -> Result<_, ExperimentError> {
+            let experiment = Experiment::new(self.config()?)?;
+            let mut record = Record::witness(round);
+            experiment.run(&mut record, &mut UpTo { round, watch })?;
+            let leaves = record.leaves().last().copied();
+            Ok((leaves, record.into_evidence()))
+        };
+        let name = self.path.display();
+        match again() {
+            Ok((Some(leaves), Some(evidence))) if leaves == self.rounds[round as usize].leaves => {
+                Ok(evidence)
+            }
+            Ok(_) => Err(format!(
+                "{name} cannot be made again here: its round {round} comes out otherwise under its own configuration; \
+                 keep its numbers with run --trace where it was made"
+            )),
+            Err(e) => Err(format!("{name} cannot be run again: {e}")),
+        }
+    }
+}
+
+/// Ends a run after a round.
+struct UpTo<'a> {
+    round: u64,
+    watch: &'a mut dyn Observer,
+}
+
+impl Observer for UpTo<'_> {
+    fn round(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
+        let wish = self.watch.round(progress);
+        if progress.report.round >= self.round { ControlFlow::Break(()) } else { wish }
+    }
+}
+
+/// Holds two run directories against each other. With `numbers`, the first number that differs is looked for in what
+/// was kept, or by running the round again.
+pub fn diff(
+    a: &Path,
+    b: &Path,
+    numbers: bool,
+    watch: &mut dyn Observer,
+) -> Result<Differences, ExperimentError> {
+    let (a, b) = (Run::read(a)?, Run::read(b)?);
+    let mut out = Differences {
+        configuration: differing(settings(&a.config), settings(&b.config)),
+        data: differing(inputs(&a.manifest), inputs(&b.manifest)),
+        environment: differing(environment(&a.manifest), environment(&b.manifest)),
+        rounds: [a.rounds.len() as u64, b.rounds.len() as u64],
+        ..Differences::default()
+    };
+    let both = a.rounds.iter().zip(&b.rounds);
+    let first =
+        both.enumerate().find_map(|(round, (a, b))| Some((round, a.leaves.first_difference(&b.leaves)?)));
+    match first {
+        Some((round, stage)) => out.first = Some(place(&a, &b, round as u64, stage, numbers, watch)?),
+        None => {
+            let figures =
+                |run: &Run| run.summary.as_ref().map(|s| flat("", &measured_apart(s))).unwrap_or_default();
+            out.figures = differing(figures(&a), figures(&b));
+        }
+    }
+    Ok(out)
+}
+
+fn place(
+    a: &Run,
+    b: &Run,
+    round: u64,
+    stage: Stage,
+    numbers: bool,
+    watch: &mut dyn Observer,
+) -> Result<Place, ExperimentError> {
+    let mut place = Place { round, stage, client: None, value: None, note: None };
+    let (line_a, line_b) = (&a.rounds[round as usize], &b.rounds[round as usize]);
+    match stage {
+        Stage::Cohort => {
+            let (a, b) = (cohort(line_a), cohort(line_b));
+            place.client = a.symmetric_difference(&b).next().copied();
+            place.note = place.client.map(|c| {
+                let which = if a.contains(&c) { "first" } else { "second" };
+                format!("asked in the {which} run only")
+            });
+        }
+        Stage::Shard | Stage::Message => {
+            let (a, b) = (ledger_of(&a.path, round)?, ledger_of(&b.path, round)?);
+            (place.stage, place.client) = first_client(stage, &a, &b);
+            let why = |line: &RoundLine, client| line.without.iter().find(|(c, _)| *c == client).cloned();
+            if place.client.is_none() {
+                // The same messages, but something else became of one of them.
+                let (a, b) = (&line_a.without, &line_b.without);
+                place.client =
+                    a.iter().find(|w| !b.contains(w)).or(b.iter().find(|w| !a.contains(w))).map(|w| w.0);
+            }
+            if let Some(client) = place.client {
+                let became = |line| why(line, client).map_or("accepted".to_owned(), |(_, why)| why);
+                let (a, b) = (became(line_a), became(line_b));
+                place.note = (a != b).then(|| format!("{a} in the first run, {b} in the second"));
+            }
+        }
+        Stage::Evaluation => {
+            let show = |line: &RoundLine| line.accuracy.map_or("none".to_owned(), |a| a.to_string());
+            place.note =
+                Some(format!("accuracy {} in the first run, {} in the second", show(line_a), show(line_b)));
+        }
+        Stage::Broadcast | Stage::Aggregate | Stage::ServerStep => {}
+    }
+    if !numbers {
+        return Ok(place);
+    }
+    let layout = a.layout()?;
+    if layout.schema() != b.layout()?.schema() {
+        place.note = Some("the models have other tensors, so there are no numbers to compare".to_owned());
+        return Ok(place);
+    }
+    let found = match place.stage {
+        Stage::Broadcast => broadcast(a, b, &layout),
+        Stage::Message | Stage::Aggregate | Stage::ServerStep => {
+            let of = |run: &Run, watch: &mut dyn Observer| run.evidence(round, &layout, watch);
+            of(a, watch)
+                .and_then(|a| Ok((a, of(b, watch)?)))
+                .and_then(|(a, b)| compare(&a, &b, &place, &layout))
+        }
+        Stage::Cohort | Stage::Shard | Stage::Evaluation => Ok(None),
+    };
+    match found {
+        Ok(value) => place.value = value,
+        Err(why) => place.note = Some(place.note.map_or(why.clone(), |note| format!("{note}; {why}"))),
+    }
+    Ok(place)
+}
+
+fn cohort(line: &RoundLine) -> BTreeSet<u64> {
+    line.accepted.iter().map(|(c, _)| *c).chain(line.without.iter().map(|(c, _)| *c)).collect()
+}
+
+/// The first parameter that two runs begin with and do not share.
+fn broadcast(a: &Run, b: &Run, layout: &Arc<Layout>) -> Result<Option<At>, String> {
+    let start = |run: &Run| -> Result<_, ExperimentError> {
+        let config = run.config()?;
+        let intents = run.manifest["intents"].as_u64().unwrap_or_default() as usize;
+        Ok(model(&config, intents)?.init(config.seed))
+    };
+    let both = start(a).and_then(|a| Ok((a, start(b)?)));
+    let (a, b) = both.map_err(|e| e.to_string())?;
+    Ok(first_value(layout, pairs(a.values(), b.values())))
+}
+
+fn compare(a: &Evidence, b: &Evidence, place: &Place, layout: &Arc<Layout>) -> Result<Option<At>, String> {
+    match place.stage {
+        Stage::Message => {
+            let Some(client) = place.client else { return Ok(None) };
+            let delta = |e: &Evidence| -> Result<Option<RowBlock>, String> {
+                let Some(message) = e.messages.get(&client) else { return Ok(None) };
+                let view = UpdateView::parse(message, layout).map_err(|e| format!("client {client}: {e}"))?;
+                Ok(Some(view.to_update().delta))
+            };
+            Ok(first_of_blocks(layout, delta(a)?.as_ref(), delta(b)?.as_ref()))
+        }
+        Stage::Aggregate => Ok(first_of_blocks(layout, a.aggregate.as_ref(), b.aggregate.as_ref())),
+        _ => Ok(first_value(layout, pairs(&a.params, &b.params))),
+    }
+}
+
+fn pairs<'a>(a: &'a [f32], b: &'a [f32]) -> impl Iterator<Item = (usize, Option<f32>, Option<f32>)> + 'a {
+    a.iter().zip(b).enumerate().map(|(i, (a, b))| (i, Some(*a), Some(*b)))
+}
+
+fn first_of_blocks(layout: &Layout, a: Option<&RowBlock>, b: Option<&RowBlock>) -> Option<At> {
+    let values = |block: Option<&RowBlock>| -> BTreeMap<usize, f32> {
+        block.map_or_else(BTreeMap::new, |b| b.ranges().flatten().zip(b.values().iter().copied()).collect())
+    };
+    let (a, b) = (values(a), values(b));
+    let coordinates: BTreeSet<usize> = a.keys().chain(b.keys()).copied().collect();
+    first_value(layout, coordinates.into_iter().map(|i| (i, a.get(&i).copied(), b.get(&i).copied())))
+}
+
+fn first_value(
+    layout: &Layout,
+    mut values: impl Iterator<Item = (usize, Option<f32>, Option<f32>)>,
+) -> Option<At> {
+    let bits = |v: Option<f32>| v.map(f32::to_bits);
+    let (coordinate, a, b) = values.find(|(_, a, b)| bits(*a) != bits(*b))?;
+    let tensor = layout.tensors().iter().find(|t| t.range().contains(&coordinate))?;
+    let inside = coordinate - tensor.range().start;
+    let (row, column) = (inside / tensor.cols(), inside % tensor.cols());
+    Some(At { coordinate, tensor: tensor.name().to_owned(), row, column, a, b })
+}
+
+/// A summary without what is measured anew each time.
+fn measured_apart(summary: &Value) -> Value {
+    let mut summary = summary.clone();
+    if let Some(fields) = summary.as_object_mut() {
+        for name in [
+            "wall_seconds",
+            "round_seconds",
+            "clients_per_second",
+            "first_round_seconds",
+            "peak_rss_bytes",
+            "chain",
+        ] {
+            fields.remove(name);
+        }
+    }
+    summary
+}
+
+/// Files by name and digest, and what was held out.
+fn inputs(manifest: &Value) -> BTreeMap<String, String> {
+    let files = manifest["data"]["files"].as_array().into_iter().flatten();
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let name = |path: &str| {
+        Path::new(path).file_name().map_or(path.to_owned(), |n| n.to_string_lossy().into_owned())
+    };
+    let mut all: BTreeMap<String, String> =
+        files.map(|f| (format!("file {}", name(&text(&f["file"]))), text(&f["digest"]))).collect();
+    all.insert("intents and held-out examples".to_owned(), text(&manifest["held_out"]));
+    all
+}
+
+fn environment(manifest: &Value) -> BTreeMap<String, String> {
+    ["sottovoce", "target", "contract"].map(|name| (name.to_owned(), plain(&manifest[name]))).into()
+}
+
+/// The configuration by key.
+fn settings(config: &toml::Table) -> BTreeMap<String, String> {
+    flat("", &serde_json::to_value(config).unwrap_or_default())
+}
+
+/// Nested keys as one, with dots.
+fn flat(prefix: &str, value: &Value) -> BTreeMap<String, String> {
+    let join = |key: &str| if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
+    match value {
+        Value::Object(fields) => fields.iter().flat_map(|(key, v)| flat(&join(key), v)).collect(),
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().enumerate().flat_map(|(i, v)| flat(&join(&i.to_string()), v)).collect()
+        }
+        other => BTreeMap::from([(prefix.to_owned(), plain(other))]),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn differing(a: BTreeMap<String, String>, b: BTreeMap<String, String>) -> Vec<Differs> {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let of = |all: &BTreeMap<String, String>, name: &String| {
+        all.get(name).map_or("absent", String::as_str).to_owned()
+    };
+    let differs = |name: &&String| a.get(*name) != b.get(*name);
+    names
+        .into_iter()
+        .filter(differs)
+        .map(|n| Differs { what: n.clone(), a: of(&a, n), b: of(&b, n) })
+        .collect()
+}
