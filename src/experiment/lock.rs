@@ -205,7 +205,7 @@ impl Lock {
         }
         out.push_str("]\n");
         let seal = seal_of(&out);
-        let _ = write!(out, "{SEAL}blake3 = \"{seal}\"\n");
+        let _ = writeln!(out, "{SEAL}blake3 = \"{seal}\"");
         out
     }
 

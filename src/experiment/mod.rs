@@ -4,11 +4,13 @@ pub mod data;
 pub mod diff;
 pub mod evidence;
 pub mod inspect;
+pub mod journal;
 pub mod lock;
 pub mod record;
 pub mod run;
 mod stopwatch;
 pub mod summary;
+mod totals;
 pub mod verify;
 
 pub use data::Data;
@@ -24,7 +26,8 @@ use sottovoce_simulation::{CheckpointError, RoundError};
 use sottovoce_transcripts::partition::PartitionError;
 use sottovoce_transcripts::readers::ReadError;
 use sottovoce_transcripts::synthetic::SyntheticError;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why an experiment has no result.
 #[derive(Debug, thiserror::Error)]
@@ -97,4 +100,11 @@ pub enum ExperimentError {
         /// What is wrong and what to do.
         what: &'static str,
     },
+}
+
+impl ExperimentError {
+    /// What the system said of a file.
+    pub(crate) fn at(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |source| Self::Artefact { path: path.to_owned(), source }
+    }
 }

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::experiment::ExperimentError;
 use crate::experiment::data::Data;
 use crate::experiment::evidence::{self, Collector, Evidence};
+use crate::experiment::journal::{EGRESS, Journal, ROUNDS, RoundLine};
 use crate::experiment::summary::Summary;
 use crate::saved::SavedModel;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -28,20 +29,22 @@ use sottovoce_core::{Checksum, Digest, EvaluationCounts, Layout, LedgerLine, Par
 use sottovoce_simulation::{Chain, Checkpoint, CheckpointError, Leaves, RoundReport, State, durable};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const LOCK: &str = ".lock";
-const ROUNDS: &str = "rounds.jsonl";
-const EGRESS: &str = "egress.jsonl";
 
 /// What is kept of a run: in a directory, or in memory only.
 #[derive(Debug, Default)]
 pub struct Record {
     directory: Option<Directory>,
+    start: Chain,
+    chain: Chain,
     leaves: Vec<Leaves>,
+    /// Another configuration held in some of the rounds.
     changed: bool,
+    /// It holds from the next round on, and this is its digest.
+    changes: Option<Digest>,
     collector: Collector,
     witness: Option<u64>,
     evidence: Option<Evidence>,
@@ -60,79 +63,6 @@ struct Directory {
     _lock: File,
 }
 
-/// A file of JSON lines that only grows.
-#[derive(Debug)]
-struct Journal {
-    path: PathBuf,
-    file: BufWriter<File>,
-    bytes: u64,
-}
-
-impl Journal {
-    fn open(path: PathBuf) -> Result<Self, ExperimentError> {
-        let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
-        let bytes = file.metadata().map_err(at(&path))?.len();
-        Ok(Self { file: BufWriter::with_capacity(1 << 16, file), bytes, path })
-    }
-
-    fn line(&mut self, line: &impl Serialize) -> Result<(), ExperimentError> {
-        let mut text = serde_json::to_vec(line).map_err(|e| at(&self.path)(e.into()))?;
-        text.push(b'\n');
-        self.bytes += text.len() as u64;
-        self.file.write_all(&text).map_err(at(&self.path))
-    }
-
-    /// Brings what was written to the disk.
-    fn sync(&mut self) -> Result<(), ExperimentError> {
-        self.file.flush().and_then(|()| self.file.get_ref().sync_data()).map_err(at(&self.path))
-    }
-
-    /// Cuts the file back to a length that it once had.
-    fn cut(&mut self, bytes: u64) -> Result<(), ExperimentError> {
-        if bytes > self.bytes {
-            let what = "is shorter than its checkpoint says: something else has cut it; begin anew in another folder";
-            return Err(ExperimentError::RunDirectory { path: self.path.clone(), what });
-        }
-        self.bytes = bytes;
-        self.file.get_ref().set_len(bytes).map_err(at(&self.path))
-    }
-}
-
-/// A line of `rounds.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RoundLine {
-    /// The round, from 0.
-    pub round: u64,
-    /// Clients asked.
-    pub cohort: u64,
-    /// Clients in the aggregate, with their training examples.
-    pub accepted: Vec<(u64, u64)>,
-    /// Refused updates by reason.
-    pub rejected: BTreeMap<String, u64>,
-    /// Clients without an answer.
-    pub dropped: u64,
-    /// Clients that are not in the aggregate, and why.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without: Vec<(u64, String)>,
-    /// Training examples in the aggregate.
-    pub examples: u64,
-    /// Mean training loss, in nats.
-    pub loss: f64,
-    /// Accuracy after the round, where it was evaluated.
-    pub accuracy: Option<f64>,
-    /// Bytes from clients.
-    pub bytes_up: u64,
-    /// Bytes to clients.
-    pub bytes_down: u64,
-    /// A checksum for each stage.
-    pub leaves: Leaves,
-    /// Digest of the run up to here.
-    pub chain: Chain,
-    /// From this round on another configuration holds, and this is its digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub configuration: Option<Digest>,
-}
-
 /// What is known about a round when it is over.
 #[derive(Debug)]
 pub struct Round<'a> {
@@ -140,10 +70,6 @@ pub struct Round<'a> {
     pub report: &'a RoundReport,
     /// A checksum for each stage, the evaluation's among them.
     pub leaves: Leaves,
-    /// The chain up to here.
-    pub chain: Chain,
-    /// Set in the first round under another configuration.
-    pub configuration: Option<Digest>,
     /// Accuracy, where it was evaluated.
     pub accuracy: Option<f64>,
     /// Parameters after it.
@@ -155,12 +81,6 @@ pub struct Round<'a> {
 pub struct Resumed<S> {
     /// The state to go on from.
     pub state: State<S>,
-    /// The chain before the first round.
-    pub start: Chain,
-    /// The chain so far.
-    pub chain: Chain,
-    /// The checkpoint is of another configuration, which was allowed.
-    pub changed: bool,
     /// What is wrong with a newer checkpoint.
     pub damage: Option<CheckpointError>,
 }
@@ -270,12 +190,16 @@ impl Record {
         write_json(&d.path.join("manifest.json"), &manifest)
     }
 
-    /// Where to go on, if this is a reopened directory with a checkpoint. Journals are cut back to it.
-    pub fn resume<S: Serialize + DeserializeOwned>(
+    /// Begins the chain of a run on held-out data of this checksum, or says where to go on, if this is a reopened
+    /// directory with a checkpoint. Journals are cut back to it.
+    pub fn start<S: Serialize + DeserializeOwned>(
         &mut self,
         config: Digest,
+        data: Checksum,
         layout: &Arc<Layout>,
     ) -> Result<Option<Resumed<S>>, ExperimentError> {
+        self.start = Chain::start(config, data);
+        self.chain = self.start;
         let Some(d) = self.directory.as_mut().filter(|d| d.resumed) else { return Ok(None) };
         let found = Checkpoint::newest(&d.path, (!d.may_change).then_some(config), layout)?;
         let Some(found) = found else {
@@ -287,20 +211,24 @@ impl Record {
         let [rounds, egress] = journals;
         d.rounds.cut(rounds)?;
         d.egress.cut(egress)?;
-        let mut again = start;
+        (self.start, self.chain) = (start, start);
         for line in RoundLine::read(&d.path)? {
             if let Some(configuration) = line.configuration {
-                again.reconfigure(configuration);
+                self.chain.reconfigure(configuration);
                 self.changed = true;
             }
-            again.push(line.round, &line.leaves);
+            self.chain.push(line.round, &line.leaves);
             self.leaves.push(line.leaves);
         }
-        if again != chain || self.leaves.len() as u64 != state.round {
+        if self.chain != chain || self.leaves.len() as u64 != state.round {
             let what = "does not belong to its checkpoint: something else has changed it; begin anew in another folder";
             return Err(ExperimentError::RunDirectory { path: d.path.join(ROUNDS), what });
         }
-        Ok(Some(Resumed { state, start, chain, changed: before != config, damage: found.damage }))
+        if before != config {
+            self.chain.reconfigure(config);
+            self.changes = Some(config);
+        }
+        Ok(Some(Resumed { state, damage: found.damage }))
     }
 
     /// Hands the rounds that a reopened directory holds to `visit`.
@@ -321,6 +249,11 @@ impl Record {
         self.changed
     }
 
+    /// Digest of the run up to here.
+    pub fn chain(&self) -> Digest {
+        self.chain.digest()
+    }
+
     /// The leaves of all rounds so far.
     pub fn leaves(&self) -> &[Leaves] {
         &self.leaves
@@ -333,16 +266,18 @@ impl Record {
 
     /// A round is over.
     pub fn round(&mut self, round: &Round<'_>) -> Result<(), ExperimentError> {
-        self.leaves.push(round.leaves);
-        self.changed |= round.configuration.is_some();
         let report = round.report;
+        self.chain.push(report.round, &round.leaves);
+        self.leaves.push(round.leaves);
+        let configuration = self.changes.take();
+        self.changed |= configuration.is_some();
         if self.witness == Some(report.round) {
             self.evidence = Some(self.collector.take(round.params));
         }
         let Some(d) = &mut self.directory else { return Ok(()) };
         if d.trace {
             let path = evidence::path(&d.path, report.round);
-            self.collector.take(round.params).write(&path).map_err(at(&path))?;
+            self.collector.take(round.params).write(&path).map_err(ExperimentError::at(&path))?;
         }
         let mut rejected = BTreeMap::new();
         for (_, why) in &report.rejected {
@@ -365,8 +300,8 @@ impl Record {
             bytes_up: report.bytes_up,
             bytes_down: report.bytes_down,
             leaves: round.leaves,
-            chain: round.chain,
-            configuration: round.configuration,
+            chain: self.chain,
+            configuration,
         })?;
         self.ledger(&report.ledger)
     }
@@ -400,7 +335,7 @@ impl Record {
         let mut content = Vec::new();
         for (client, line) in lines {
             serde_json::to_writer(&mut content, &ClientLine { client, ..line })
-                .map_err(|e| at(&path)(e.into()))?;
+                .map_err(|e| ExperimentError::at(&path)(e.into()))?;
             content.push(b'\n');
         }
         write(&path, &content)
@@ -410,15 +345,14 @@ impl Record {
     pub fn checkpoint<S: Clone + Serialize + DeserializeOwned>(
         &mut self,
         config: Digest,
-        start: Chain,
-        chain: Chain,
         state: &State<S>,
     ) -> Result<(), ExperimentError> {
         let Some(d) = &mut self.directory else { return Ok(()) };
         d.rounds.sync()?;
         d.egress.sync()?;
-        let journals = [d.rounds.bytes, d.egress.bytes];
-        Ok(Checkpoint { config, start, chain, journals, state: state.clone() }.write(&d.path)?)
+        let journals = [d.rounds.bytes(), d.egress.bytes()];
+        let (start, chain, state) = (self.start, self.chain, state.clone());
+        Ok(Checkpoint { config, start, chain, journals, state }.write(&d.path)?)
     }
 
     /// Writes model and summary.
@@ -438,60 +372,33 @@ impl Record {
     }
 }
 
-impl RoundLine {
-    /// The lines of a run directory, in order.
-    pub fn read(run: &Path) -> Result<Vec<Self>, ExperimentError> {
-        read_lines(&run.join(ROUNDS))
-    }
-}
-
-/// The lines of a run directory's ledger that belong to a round, by client.
-pub fn ledger_of(run: &Path, round: u64) -> Result<Vec<LedgerLine>, ExperimentError> {
-    let mut lines: Vec<LedgerLine> = read_lines(&run.join(EGRESS))?;
-    lines.retain(|line| line.round == round);
-    Ok(lines)
-}
-
-fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ExperimentError> {
-    let mut lines = Vec::new();
-    for line in BufReader::new(File::open(path).map_err(at(path))?).lines() {
-        let line = serde_json::from_str(&line.map_err(at(path))?);
-        lines.push(line.map_err(|e| at(path)(e.into()))?);
-    }
-    Ok(lines)
-}
-
 /// Names of what a folder holds.
 fn entries(path: &Path) -> Result<Vec<std::ffi::OsString>, ExperimentError> {
     let names = fs::read_dir(path).and_then(|all| all.map(|e| e.map(|e| e.file_name())).collect());
-    names.map_err(at(path))
+    names.map_err(ExperimentError::at(path))
 }
 
 /// Makes a folder this process's own until the file is dropped, which the system sees to if the process is killed.
 fn lock(folder: &Path) -> Result<File, ExperimentError> {
-    fs::create_dir_all(folder).map_err(at(folder))?;
+    fs::create_dir_all(folder).map_err(ExperimentError::at(folder))?;
     let path = folder.join(LOCK);
-    let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+    let file = File::options().create(true).append(true).open(&path).map_err(ExperimentError::at(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let what = "another process is running here; wait for it, or choose another folder";
             Err(ExperimentError::RunDirectory { path: folder.to_owned(), what })
         }
-        Err(TryLockError::Error(source)) => Err(at(&path)(source)),
+        Err(TryLockError::Error(source)) => Err(ExperimentError::at(&path)(source)),
     }
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> ExperimentError + '_ {
-    |source| ExperimentError::Artefact { path: path.to_owned(), source }
-}
-
 fn write(path: &Path, content: &[u8]) -> Result<(), ExperimentError> {
-    durable::replace(path, content, None).map_err(at(path))
+    durable::replace(path, content, None).map_err(ExperimentError::at(path))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ExperimentError> {
-    let mut json = serde_json::to_vec_pretty(value).map_err(|e| at(path)(io::Error::from(e)))?;
+    let mut json = serde_json::to_vec_pretty(value).map_err(|e| ExperimentError::at(path)(e.into()))?;
     json.push(b'\n');
     write(path, &json)
 }

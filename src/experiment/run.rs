@@ -6,6 +6,7 @@ use crate::experiment::data::{Data, HeldOut};
 use crate::experiment::record::{Record, Resumed, Round};
 use crate::experiment::stopwatch::Stopwatch;
 use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary};
+use crate::experiment::totals::Totals;
 use crate::memory::peak_rss_bytes;
 use sottovoce_aggregator::Aggregation;
 use sottovoce_algorithms::{FedAvg, FedProx};
@@ -13,7 +14,7 @@ use sottovoce_clients::{Nodes, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
 use sottovoce_core::{Address, Algorithm, Checksum, Digest, Params, Purpose, Summing, Transform, sampling};
 use sottovoce_models::LocalTraining;
-use sottovoce_simulation::{Chain, CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport};
+use sottovoce_simulation::{CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -149,30 +150,10 @@ impl Experiment {
             transforms: &self.transforms,
             seed: config.seed,
         };
-        let plan = Plan {
-            seed: config.seed,
-            cohort: config.rounds.cohort,
-            dropout: config.rounds.dropout,
-            aggregation: Aggregation {
-                weight_cap: self.weight_cap,
-                norm_bound: config.aggregation.norm_bound,
-                recipe: config.aggregation.recipe().expect("the configuration was checked"),
-            },
-            transforms: &self.transforms,
-            arrival: self.arrival,
-        };
-        let digest = config.digest();
-        let mut start = Chain::start(digest, data.checksum());
-        let (mut chain, mut configuration) = (start, None);
-        let mut engine = match record.resume(digest, data.model.layout())? {
+        let (plan, digest) = (self.plan(), config.digest());
+        let mut engine = match record.start(digest, data.checksum(), data.model.layout())? {
             None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
-            Some(resumed) => {
-                let Resumed { state, changed, damage, .. } = resumed;
-                (start, chain) = (resumed.start, resumed.chain);
-                if changed {
-                    configuration = Some(digest);
-                    chain.reconfigure(digest);
-                }
+            Some(Resumed { state, damage }) => {
                 damage.iter().for_each(|why| observer.damaged(why));
                 Engine::at(algorithm, &nodes, plan, state)
             }
@@ -181,7 +162,7 @@ impl Experiment {
         observer.stage(Stage::Rounds(config.rounds.count));
         let mut interrupted = false;
         // A resumed run may have been at its end already.
-        while engine.round() < config.rounds.count && !totals.stalled(config) {
+        while !interrupted && engine.round() < config.rounds.count && !totals.stalled(config) {
             let begin = Stopwatch::start();
             let report = match record.tap(engine.round()) {
                 Some(tap) => engine.step_with(tap)?,
@@ -192,25 +173,19 @@ impl Experiment {
             if totals.first_round_seconds == 0.0 {
                 totals.first_round_seconds = self.started.seconds();
             }
-            let (accuracy, evaluation) =
-                self.evaluation_due(engine.round()).then(|| self.watch(engine.params())).unzip();
+            let evaluated = self.evaluation_due(engine.round()).then(|| self.watch(engine.params()));
+            let (accuracy, evaluation) = evaluated.unzip();
             let leaves = Leaves { evaluation: evaluation.unwrap_or_default(), ..report.leaves };
-            chain.push(report.round, &leaves);
-            let (report, params) = (&report, engine.params());
-            let configuration = configuration.take();
-            record.round(&Round { report, leaves, chain, configuration, accuracy, params })?;
-            totals.add(report);
+            record.round(&Round { report: &report, leaves, accuracy, params: engine.params() })?;
+            totals.add(&report);
             if let Some(accuracy) = accuracy {
                 totals.watch(accuracy, config);
             }
-            let progress = Progress { report, accuracy, leaves, chain: chain.digest() };
-            if observer.round(&progress).is_break() {
-                record.checkpoint(digest, start, chain, engine.state())?;
-                interrupted = true;
-                break;
-            }
-            if config.rounds.checkpoint_every > 0 && engine.round() % config.rounds.checkpoint_every == 0 {
-                record.checkpoint(digest, start, chain, engine.state())?;
+            let progress = Progress { report: &report, accuracy, leaves, chain: record.chain() };
+            interrupted = observer.round(&progress).is_break();
+            let every = config.rounds.checkpoint_every;
+            if interrupted || every > 0 && engine.round().is_multiple_of(every) {
+                record.checkpoint(digest, engine.state())?;
             }
         }
         let ended = match (interrupted, totals.stalled(config)) {
@@ -220,8 +195,25 @@ impl Experiment {
         };
         observer.stage(Stage::Evaluation);
         let rounds = engine.round();
-        let summary = self.summary(engine.params(), rounds, ended, chain, &totals, record, observer)?;
+        let summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
         Ok((summary, engine.params().clone()))
+    }
+
+    /// How rounds are run.
+    fn plan(&self) -> Plan<'_> {
+        let config = &self.config;
+        Plan {
+            seed: config.seed,
+            cohort: config.rounds.cohort,
+            dropout: config.rounds.dropout,
+            aggregation: Aggregation {
+                weight_cap: self.weight_cap,
+                norm_bound: config.aggregation.norm_bound,
+                recipe: config.aggregation.recipe().expect("the configuration was checked"),
+            },
+            transforms: &self.transforms,
+            arrival: self.arrival,
+        }
     }
 
     fn evaluation_due(&self, rounds_done: u64) -> bool {
@@ -244,13 +236,11 @@ impl Experiment {
         (predictions, figures)
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn summary(
         &self,
         params: &Params,
         rounds: u64,
         ended: Ended,
-        chain: Chain,
         totals: &Totals,
         record: &mut Record,
         observer: &mut dyn Observer,
@@ -290,7 +280,7 @@ impl Experiment {
             over_clients,
             baselines,
             digest: params.digest(),
-            chain: chain.digest(),
+            chain: record.chain(),
             bytes_up: totals.bytes_up,
             bytes_down: totals.bytes_down,
             dropped: totals.dropped,
@@ -374,68 +364,4 @@ fn without(predictions: &[Prediction], class: u32) -> f64 {
     let others: Vec<&Prediction> = predictions.iter().filter(|p| p.label != class).collect();
     let right = others.iter().filter(|p| p.label == p.predicted).count();
     right as f64 / others.len().max(1) as f64
-}
-
-/// Sums over rounds.
-#[derive(Debug, Default)]
-struct Totals {
-    bytes_up: u64,
-    bytes_down: u64,
-    dropped: u64,
-    rejected: u64,
-    /// Training examples and rounds of each client that was in an aggregate.
-    participants: BTreeMap<u64, (u64, u64)>,
-    round_seconds: f64,
-    asked_here: u64,
-    first_round_seconds: f64,
-    best: f64,
-    without_gain: u64,
-}
-
-impl Totals {
-    /// Sums over the rounds that a resumed record holds already.
-    fn of(record: &Record, config: &Config) -> Result<Self, ExperimentError> {
-        let mut totals = Self::default();
-        record.replay(|line| {
-            totals.bytes_up += line.bytes_up;
-            totals.bytes_down += line.bytes_down;
-            totals.dropped += line.dropped;
-            totals.rejected += line.rejected.values().sum::<u64>();
-            for (client, examples) in &line.accepted {
-                let entry = totals.participants.entry(*client).or_default();
-                *entry = (*examples, entry.1 + 1);
-            }
-            if let Some(accuracy) = line.accuracy {
-                totals.watch(accuracy, config);
-            }
-        })?;
-        Ok(totals)
-    }
-    fn add(&mut self, report: &RoundReport) {
-        self.bytes_up += report.bytes_up;
-        self.bytes_down += report.bytes_down;
-        self.dropped += report.dropped.len() as u64;
-        self.rejected += report.rejected.len() as u64;
-        for a in &report.accepted {
-            let entry = self.participants.entry(a.client.0).or_default();
-            *entry = (a.weight, entry.1 + 1);
-        }
-    }
-    fn examples(&self) -> u64 {
-        self.participants.values().map(|(examples, _)| examples).sum()
-    }
-    /// Takes note of an evaluation for early stopping.
-    fn watch(&mut self, accuracy: f64, config: &Config) {
-        let Some(stopping) = config.rounds.early_stopping else { return };
-        if accuracy > self.best + stopping.min_gain {
-            self.best = accuracy;
-            self.without_gain = 0;
-        } else {
-            self.without_gain += 1;
-        }
-    }
-    /// Whether evaluations have gone without a gain for as long as early stopping waits.
-    fn stalled(&self, config: &Config) -> bool {
-        config.rounds.early_stopping.is_some_and(|stopping| self.without_gain >= stopping.patience)
-    }
 }

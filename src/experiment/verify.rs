@@ -1,8 +1,9 @@
 //! Running a recorded run again, until it ends in the same digest or differs.
 
 use crate::config::Config;
+use crate::experiment::journal::{self, RoundLine};
 use crate::experiment::lock::{Inputs, Lock, ShortLeaves, metrics};
-use crate::experiment::record::{self, Record, RoundLine};
+use crate::experiment::record::Record;
 use crate::experiment::run::{Experiment, Observer, Progress, Stage as Part};
 use crate::experiment::summary::{Ended, Summary};
 use crate::experiment::{ExperimentError, LockError};
@@ -77,7 +78,7 @@ impl Recorded {
     }
 
     fn ledger(&self, round: u64) -> Result<Option<Vec<LedgerLine>>, ExperimentError> {
-        self.directory.as_ref().map(|run| record::ledger_of(run, round)).transpose()
+        self.directory.as_ref().map(|run| journal::ledger_of(run, round)).transpose()
     }
 }
 

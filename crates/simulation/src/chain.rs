@@ -96,8 +96,8 @@ impl Leaves {
     }
 }
 
-/// The chain up to some round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// The chain up to some round; the default is a chain of nothing at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Chain(Digest);
 
 impl Chain {

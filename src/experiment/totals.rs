@@ -1,0 +1,73 @@
+//! Sums over the rounds of a run, and whether it still gains.
+
+use crate::config::Config;
+use crate::experiment::ExperimentError;
+use crate::experiment::record::Record;
+use sottovoce_simulation::RoundReport;
+use std::collections::BTreeMap;
+
+/// Sums over rounds.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) bytes_up: u64,
+    pub(crate) bytes_down: u64,
+    pub(crate) dropped: u64,
+    pub(crate) rejected: u64,
+    /// Training examples and rounds of each client that was in an aggregate.
+    pub(crate) participants: BTreeMap<u64, (u64, u64)>,
+    pub(crate) round_seconds: f64,
+    pub(crate) asked_here: u64,
+    pub(crate) first_round_seconds: f64,
+    best: f64,
+    without_gain: u64,
+}
+
+impl Totals {
+    /// Sums over the rounds that a resumed record holds already.
+    pub(crate) fn of(record: &Record, config: &Config) -> Result<Self, ExperimentError> {
+        let mut totals = Self::default();
+        record.replay(|line| {
+            totals.bytes_up += line.bytes_up;
+            totals.bytes_down += line.bytes_down;
+            totals.dropped += line.dropped;
+            totals.rejected += line.rejected.values().sum::<u64>();
+            for (client, examples) in &line.accepted {
+                let entry = totals.participants.entry(*client).or_default();
+                *entry = (*examples, entry.1 + 1);
+            }
+            if let Some(accuracy) = line.accuracy {
+                totals.watch(accuracy, config);
+            }
+        })?;
+        Ok(totals)
+    }
+    /// Another round.
+    pub(crate) fn add(&mut self, report: &RoundReport) {
+        self.bytes_up += report.bytes_up;
+        self.bytes_down += report.bytes_down;
+        self.dropped += report.dropped.len() as u64;
+        self.rejected += report.rejected.len() as u64;
+        for a in &report.accepted {
+            let entry = self.participants.entry(a.client.0).or_default();
+            *entry = (a.weight, entry.1 + 1);
+        }
+    }
+    /// Training examples of all clients that took part.
+    pub(crate) fn examples(&self) -> u64 {
+        self.participants.values().map(|(examples, _)| examples).sum()
+    }
+    /// Takes note of an evaluation for early stopping.
+    pub(crate) fn watch(&mut self, accuracy: f64, config: &Config) {
+        let Some(stopping) = config.rounds.early_stopping else { return };
+        if accuracy > self.best + stopping.min_gain {
+            self.best = accuracy;
+            self.without_gain = 0;
+        } else {
+            self.without_gain += 1;
+        }
+    }
+    /// Whether evaluations have gone without a gain for as long as early stopping waits.
+    pub(crate) fn stalled(&self, config: &Config) -> bool {
+        config.rounds.early_stopping.is_some_and(|stopping| self.without_gain >= stopping.patience)
+    }
+}
