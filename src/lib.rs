@@ -28,6 +28,7 @@
 //! ```
 
 pub mod arrays;
+pub mod compare;
 pub mod config;
 pub mod experiment;
 pub mod limits;

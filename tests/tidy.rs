@@ -26,6 +26,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Transform", 11),
     ("ServerTransform", 12),
     ("Arrival", 13),
+    ("SignFlip", 14),
     ("Test", 0xffff),
 ];
 

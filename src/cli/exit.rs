@@ -1,6 +1,7 @@
 //! How the command ends: 0 done, 1 failed, 2 a configuration, arguments or files that cannot be, 130 interrupted, 141 closed pipe.
 
 use super::aggregate::AggregateFailure;
+use sottovoce::compare::CompareError;
 use sottovoce::config::ConfigError;
 use sottovoce::experiment::{ExperimentError, LockError};
 use std::io::{self, Write};
@@ -12,6 +13,7 @@ pub(crate) enum Failure {
     Config(ConfigError),
     Experiment(ExperimentError),
     Aggregate(AggregateFailure),
+    Compare(CompareError),
     Io(io::Error),
 }
 
@@ -35,6 +37,11 @@ impl From<AggregateFailure> for Failure {
         Self::Aggregate(e)
     }
 }
+impl From<CompareError> for Failure {
+    fn from(e: CompareError) -> Self {
+        Self::Compare(e)
+    }
+}
 impl From<io::Error> for Failure {
     fn from(e: io::Error) -> Self {
         Self::Io(e)
@@ -56,6 +63,7 @@ impl Failure {
             Self::Config(e) => (2, format!("{:?}", miette::Report::new(e))),
             Self::Experiment(e) => (if from_configuration(&e) { 2 } else { 1 }, chain(&e)),
             Self::Aggregate(e) => (if e.is_input() { 2 } else { 1 }, chain(&e)),
+            Self::Compare(e) => (2, chain(&e)),
             Self::Io(e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::from(CLOSED_PIPE),
             Self::Io(e) => (1, chain(&e)),
         };

@@ -3,6 +3,7 @@
 mod aggregate;
 mod bench;
 mod classify;
+mod compare;
 mod data;
 mod diff;
 mod exit;
@@ -40,6 +41,8 @@ enum Command {
     Verify(verify::Verify),
     /// Say where two runs part.
     Diff(diff::Diff),
+    /// Compare finished runs: differences paired by seed, with confidence intervals and tests.
+    Compare(compare::Compare),
     /// Classify lines of text with the model of a finished run.
     Classify(classify::Classify),
     /// Mask personal data in text.
@@ -84,6 +87,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Classify(args)) => classify::classify(&args),
         Some(Command::Redact(args)) => redact::redact(&args),
         Some(Command::Aggregate(args)) => aggregate::aggregate(&args),

@@ -34,6 +34,8 @@ pub enum Purpose {
     ServerTransform = 12,
     /// The order in which clients are asked, where it is drawn. No result depends on it.
     Arrival = 13,
+    /// Patterns of signs of a test between runs.
+    SignFlip = 14,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }
