@@ -1,5 +1,6 @@
 //! Recipes applied: what each rule and wrapper wants of the number of rows, and the call.
 
+use super::canonical::Canonical;
 use super::combination::{Measured, shares};
 use super::error::RuleError;
 use super::geometric_median::{self, From};
@@ -165,15 +166,19 @@ fn apply<T: Element>(
         Rule::Krum { f, neighbours } => {
             let neighbours = krum_neighbours("krum", n, *f, *neighbours)?;
             Measured::for_distances(stack)?;
-            let best = if n == 1 { 0 } else { krum::select(stack, neighbours) };
+            let sorted = Canonical::of(stack);
+            let place = if n == 1 { 0 } else { krum::select(sorted.stack(), neighbours) };
+            let best = sorted.rows_at(&[place])[0];
             Outcome { selected: Some(vec![best]), ..one(stack.rows()[best].to_vec()) }
         }
         Rule::MultiKrum { f, neighbours, m, weighting } => {
             let neighbours = krum_neighbours("multi-krum", n, *f, *neighbours)?;
             let m = between("m", m.unwrap_or_else(|| n.saturating_sub(*f).max(1)), n, 1, n)?;
             let measured = Measured::for_distances(stack)?;
-            let best = if n == 1 { vec![0] } else { krum::multi_krum(stack, m, neighbours) };
-            selected(&measured, best, &shares_of(weighting, "multi-krum")?)?
+            let shares = shares_of(weighting, "multi-krum")?;
+            let sorted = Canonical::weighted(stack, &shares);
+            let best = if n == 1 { vec![0] } else { krum::multi_krum(sorted.stack(), m, neighbours) };
+            selected(&measured, sorted.set_at(&best), &shares)?
         }
         Rule::Bulyan { f, theta, beta, scores } => {
             if *f > 0 {
@@ -182,7 +187,9 @@ fn apply<T: Element>(
             let theta = between("theta", theta.unwrap_or(n - 2 * f), n, 1, n)?;
             let beta = between("beta", beta.unwrap_or(theta.saturating_sub(2 * f).max(1)), n, 1, theta)?;
             Measured::for_distances(stack)?;
-            let order = if n == 1 { vec![0] } else { bulyan::select(stack, *f, theta, *scores) };
+            let sorted = Canonical::of(stack);
+            let places = if n == 1 { vec![0] } else { bulyan::select(sorted.stack(), *f, theta, *scores) };
+            let order = sorted.rows_at(&places);
             let rows = Stack::new(order.iter().map(|row| stack.rows()[*row]).collect())?;
             Outcome { selected: Some(order), ..one(mean_around_median(&rows, beta)?) }
         }
@@ -204,7 +211,9 @@ fn apply<T: Element>(
         Rule::GeometricMedian { tolerance, iterations, weighting } => {
             let alphas = shares_of(weighting, "the geometric median")?;
             let measured = Measured::for_distances(stack)?;
-            one(geometric_median::converged(&measured, &alphas, *tolerance, *iterations))
+            let sorted = Canonical::weighted(stack, &alphas);
+            let (rows, alphas) = (sorted.measured(&measured), sorted.sorted(&alphas));
+            one(geometric_median::converged(&rows, &alphas, *tolerance, *iterations))
         }
         Rule::CenteredClipping { start, radius, steps } => {
             let start = match start {
@@ -233,17 +242,20 @@ fn apply<T: Element>(
         Rule::Mda { f } => {
             majority("mda", n, *f)?;
             let measured = Measured::for_distances(stack)?;
-            selected(&measured, mda::select(stack, *f)?, &vec![1.0; n])?
+            let sorted = Canonical::of(stack);
+            selected(&measured, sorted.set_at(&mda::select(sorted.stack(), *f)?), &vec![1.0; n])?
         }
         Rule::Smea { f } => {
             majority("smea", n, *f)?;
             let measured = Measured::for_distances(stack)?;
-            selected(&measured, smea::select(stack, *f)?, &vec![1.0; n])?
+            let sorted = Canonical::of(stack);
+            selected(&measured, sorted.set_at(&smea::select(sorted.stack(), *f)?), &vec![1.0; n])?
         }
         Rule::Caf { f } => {
             majority("caf", n, *f)?;
             let measured = Measured::for_distances(stack)?;
-            one(measured.combine(&shares(&caf::weights(stack, *f))))
+            let sorted = Canonical::of(stack);
+            one(measured.combine(&shares(&sorted.back(caf::weights(sorted.stack(), *f)))))
         }
     })
 }

@@ -8,9 +8,11 @@
 //! | `s` | rows to a bucket; the last of the `⌈n/s⌉` buckets may hold fewer |
 //! | `perm` | bucket `j` holds rows `perm[js]` to `perm[js + s - 1]` |
 //!
-//! Instead of `perm` a `seed`, which draws one: who aggregates again and again takes another one each time. `f` of
-//! the rule behind it counts buckets. Cost: two passes over the rows, and a copy of `1/s` of them.
+//! Instead of `perm` a `seed`, which draws one: who aggregates again and again takes another one each time. It is a
+//! permutation of the rows as they are ordered by coordinate, so that permuted clients make the same buckets; `perm`
+//! goes by the caller's order. `f` of the rule behind it counts buckets. Cost: two passes over the rows, and a copy of `1/s` of them.
 
+use super::canonical::Canonical;
 use super::combination::Measured;
 use super::error::RuleError;
 use crate::stack::{Element, Stack};
@@ -28,12 +30,13 @@ pub(super) enum Order {
 }
 
 impl Order {
-    fn of(&self, rows: usize) -> Result<Vec<usize>, RuleError> {
+    fn of<T: Element>(&self, stack: &Stack<'_, T>) -> Result<Vec<usize>, RuleError> {
+        let rows = stack.clients();
         let mut order: Vec<usize> = (0..rows).collect();
         match self {
             Self::Drawn(seed) => {
                 shuffle(&mut Address::new(*seed, Purpose::Sample).slot(SLOT).stream(), &mut order);
-                Ok(order)
+                Ok(Canonical::of(stack).rows_at(&order))
             }
             Self::Given(given) => {
                 let mut sorted = given.clone();
@@ -51,5 +54,5 @@ pub(super) fn buckets<T: Element>(
     order: &Order,
 ) -> Result<Vec<Vec<T>>, RuleError> {
     let measured = Measured::of(stack)?;
-    Ok(order.of(stack.clients())?.chunks(size).map(|bucket| measured.mean_of(bucket)).collect())
+    Ok(order.of(stack)?.chunks(size).map(|bucket| measured.mean_of(bucket)).collect())
 }

@@ -10,8 +10,9 @@
 //! | R | rows that are not selected yet |
 //!
 //! Deviations: Krum on R counts max(1, |R| - f - 2) neighbours, since |R| - f - 2 runs out before R does; scores may be
-//! those of all rows, computed once, which is another rule. Ties go to the lowest index; with one neighbour, two rows that are nearest to
-//! each other always tie.
+//! those of all rows, computed once, which is another rule. The paper leaves ties open, and with one neighbour two rows
+//! that are nearest to each other always tie: the row nearest to one that is selected already is taken, and of such
+//! the first by coordinate.
 //! Cost: the distances (n²d/2), n² log n to sort them, then θn²; 2n² numbers.
 
 use crate::distances::Pairwise;
@@ -46,15 +47,19 @@ pub(crate) fn select<T: Element>(stack: &Stack<'_, T>, f: usize, theta: usize, s
     };
     let once: Vec<f64> = (0..n).map(|i| score(i, &alive, n)).collect();
     let mut selected = Vec::new();
+    let mut to_selected = vec![f64::INFINITY; n];
     for left in (1..=n).rev().take(theta) {
         let candidates = (0..n).filter(|i| alive[*i]).map(|i| match scores {
             Scores::Recomputed => (score(i, &alive, left), i),
             Scores::Once => (once[i], i),
         });
-        let best =
-            candidates.min_by(|a, b| a.0.total_cmp(&b.0)).expect("`left` rows are alive, at least one");
-        alive[best.1] = false;
-        selected.push(best.1);
+        let nearer = |a: usize, b: usize| to_selected[a].total_cmp(&to_selected[b]);
+        let (_, best) = candidates
+            .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| nearer(a.1, b.1)))
+            .expect("`left` rows are alive, at least one");
+        alive[best] = false;
+        selected.push(best);
+        to_selected.iter_mut().zip(pairs.from(best)).for_each(|(least, d)| *least = least.min(*d));
     }
     selected
 }

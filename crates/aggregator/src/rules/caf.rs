@@ -15,8 +15,7 @@
 //!
 //! Deviations: the largest τ is taken over all rows, those without weight too, as published. One row that is far off then
 //! stretches the rounds without end, so there are at most [`rounds`] of these; after them the largest τ is that of the
-//! rows that still have weight, every round removes one, and at most n are left. Rows are worked on in an order that
-//! follows from their distances, so that the order in which they are given changes no bit.
+//! rows that still have weight, every round removes one, and at most n are left.
 //! Cost: the distances (n²d/2), then 2n³ for each of up to [`rounds`] + n rounds; 4n² numbers.
 
 use crate::distances::Pairwise;
@@ -32,8 +31,7 @@ fn rounds(n: usize) -> usize {
 pub(crate) fn weights<T: Element>(stack: &Stack<'_, T>, f: usize) -> Vec<f64> {
     let pairs = Pairwise::of(stack);
     let n = pairs.clients();
-    // Row numbers in the order of work.
-    let rows = by_distances(&pairs);
+    let rows: Vec<usize> = (0..n).collect();
     let mut c = vec![1.0; n];
     let mut best = (f64::INFINITY, shares(&c));
     for round in 0..rounds(n) + n {
@@ -63,28 +61,11 @@ pub(crate) fn weights<T: Element>(stack: &Stack<'_, T>, f: usize) -> Vec<f64> {
             break;
         }
     }
-    let mut weights = vec![0.0; n];
-    rows.iter().zip(best.1).for_each(|(row, share)| weights[*row] = share);
-    weights
+    best.1
 }
 
 /// Weights divided by their sum, which is positive.
 fn shares(c: &[f64]) -> Vec<f64> {
     let sum = c.iter().fold(0.0, |sum, c| sum + c);
     c.iter().map(|c| c / sum).collect()
-}
-
-/// Rows ordered by their sorted distances to all: the same order of the same rows, however they are numbered.
-fn by_distances(pairs: &Pairwise) -> Vec<usize> {
-    let mut keyed: Vec<(Vec<f64>, usize)> = (0..pairs.clients())
-        .map(|i| {
-            let mut from = pairs.from(i).to_vec();
-            from.sort_unstable_by(|a, b| b.total_cmp(a));
-            (from, i)
-        })
-        .collect();
-    keyed.sort_by(|(a, _), (b, _)| {
-        a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    keyed.into_iter().map(|(_, i)| i).collect()
 }

@@ -12,7 +12,7 @@ const SQUARABLE: f64 = f64::from_bits((480 + 1023) << 52);
 #[derive(Debug)]
 pub(super) struct Measured<'s, 'a, T> {
     pub(super) stack: &'s Stack<'a, T>,
-    magnitudes: Vec<f64>,
+    pub(super) magnitudes: Vec<f64>,
 }
 
 impl<'s, 'a, T: Element> Measured<'s, 'a, T> {

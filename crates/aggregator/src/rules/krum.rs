@@ -8,7 +8,7 @@
 //! | k | neighbours: n - f - 2 in the paper |
 //! | m | rows that Multi-Krum selects |
 //!
-//! Deviations: k is given, because implementations differ. Ties go to the lowest index. With fewer than k others,
+//! Deviations: k is given, because implementations differ. Ties go to the first row by coordinate. With fewer than k others,
 //! all of them count.
 //! Cost: the distances (n²d/2), then n² log n; n² numbers.
 
@@ -44,9 +44,13 @@ pub(crate) fn multi_krum<T: Element>(stack: &Stack<'_, T>, m: usize, neighbours:
 
 /// The `k` rows nearest to row `i`, ascending; itself is the first of them, then ties go to the lowest index.
 pub(crate) fn nearest(pairs: &Pairwise, i: usize, k: usize) -> Vec<usize> {
-    let mut keys = pairs.from(i).to_vec();
-    keys[i] = -1.0;
-    least(&keys, k)
+    nearest_by(pairs.from(i).to_vec(), i, k)
+}
+
+/// The same for distances that are given.
+pub(crate) fn nearest_by(mut distances: Vec<f64>, i: usize, k: usize) -> Vec<usize> {
+    distances[i] = -1.0;
+    least(&distances, k)
 }
 
 /// Places of the `m` least keys, ascending; ties go to the lowest place.

@@ -12,7 +12,7 @@
 //! search branches on f, not on the number of subsets: 1.47^f steps at worst, far fewer for rows that are separated.
 //! δ is found by bisection, and then rows are taken from the first on wherever a cover remains.
 //!
-//! Deviations: none; ties go to the first subset in lexicographic order.
+//! Deviations: none; ties go to the first subset in lexicographic order, of rows ordered by coordinate.
 //! Cost: the distances (n²d/2), then n²/64 for each step, of which there are at most [`STEPS`]; 2n² numbers.
 
 use crate::distances::Pairwise;

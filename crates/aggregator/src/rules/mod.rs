@@ -4,8 +4,9 @@
 //! [`catalogue`] lists all of them with their parameters.
 //!
 //! What the rules have in common:
-//! - rows are combined through integers (`grid`), and coefficients are functions of the set of rows, so that
-//!   permuted clients give the same bits, as long as no two distinct rows tie;
+//! - rows are combined through integers (`grid`), and coefficients are functions of the set of rows: rules that choose
+//!   among rows work on them in an order that follows from what they hold (`canonical`), so that permuted clients give
+//!   the same bits; of rows that are equal the one with the least weight, then the first, is selected;
 //! - NaN and infinity are an error that names client and coordinate;
 //! - weights that clients declare count only where a rule is asked to use them, since a client may lie about them.
 
@@ -14,6 +15,7 @@ mod arc;
 mod bucketing;
 mod bulyan;
 mod caf;
+mod canonical;
 mod catalogue;
 mod centered_clipping;
 mod clipping;

@@ -8,11 +8,13 @@
 //! | `n`, `f` | rows, and how many of them may lie |
 //! | `idx` | the trusted row, counted from 0; in the paper a node's own |
 //!
-//! The `n - f` nearest include the trusted row; of rows at the same distance the first counts. Cost: three passes
-//! over the rows.
+//! The `n - f` nearest begin with the trusted row; of rows at the same distance the first by coordinate counts.
+//! Cost: three passes over the rows.
 
+use super::canonical::Canonical;
 use super::combination::Measured;
 use super::error::RuleError;
+use super::krum;
 use crate::distances::squared_distances_to;
 use crate::stack::{Element, Stack};
 
@@ -23,10 +25,9 @@ pub(super) fn monna<T: Element>(
     trusted: usize,
 ) -> Result<(Vec<T>, Vec<usize>), RuleError> {
     let measured = Measured::for_distances(stack)?;
-    let distances = squared_distances_to(stack, stack.rows()[trusted]);
-    let mut nearest: Vec<usize> = (0..stack.clients()).collect();
-    nearest.sort_by(|a, b| distances[*a].total_cmp(&distances[*b]));
-    nearest.truncate(stack.clients() - f);
-    nearest.sort_unstable();
+    let sorted = Canonical::of(stack);
+    let distances = squared_distances_to(sorted.stack(), stack.rows()[trusted]);
+    let nearest = krum::nearest_by(distances, sorted.place_of(trusted), stack.clients() - f);
+    let nearest = sorted.set_at(&nearest);
     Ok((measured.mean_of(&nearest), nearest))
 }

@@ -7,10 +7,11 @@
 //! |---|---|
 //! | `n`, `f` | rows, and how many of them may lie |
 //!
-//! The `n - f` nearest include the row itself; of rows at the same distance the first counts. A sum is that of all
+//! The `n - f` nearest include the row itself; of rows at the same distance the first by coordinate counts. A sum is that of all
 //! rows without the `f` farthest, which in integers is exactly the sum of the others. Cost: all distances, then
 //! `n f` additions of 64-bit integers a coordinate, and two copies of the rows.
 
+use super::canonical::Canonical;
 use super::combination::Measured;
 use super::error::RuleError;
 use super::krum::nearest;
@@ -35,9 +36,15 @@ struct Group {
 /// Needs `n > 2f`.
 pub(super) fn mixed<T: Element>(stack: &Stack<'_, T>, f: usize) -> Result<Vec<Vec<T>>, RuleError> {
     let measured = Measured::for_distances(stack)?;
+    let sorted = Canonical::of(stack);
+    Ok(sorted.back(mixed_in_order(&sorted.measured(&measured), f)))
+}
+
+fn mixed_in_order<T: Element>(measured: &Measured<'_, '_, T>, f: usize) -> Vec<Vec<T>> {
+    let stack = measured.stack;
     let pairs = Pairwise::of(stack);
     let keep = stack.clients() - f;
-    let groups = groups(&measured, &pairs, keep);
+    let groups = groups(measured, &pairs, keep);
     let blocks: Vec<Vec<Vec<T>>> = (0..stack.params().div_ceil(BLOCK))
         .into_par_iter()
         .map(|block| {
@@ -48,7 +55,7 @@ pub(super) fn mixed<T: Element>(stack: &Stack<'_, T>, f: usize) -> Result<Vec<Ve
         })
         .collect();
     let join = |row: usize| blocks.iter().flat_map(|block| block[row].iter().copied()).collect();
-    Ok((0..stack.clients()).into_par_iter().map(join).collect())
+    (0..stack.clients()).into_par_iter().map(join).collect()
 }
 
 /// One grid for each magnitude of neighbourhoods: one large row does not make the grid coarse for rows far from it.

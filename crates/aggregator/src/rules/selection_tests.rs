@@ -225,10 +225,6 @@ proptest! {
         for (place, i) in order.iter().enumerate() {
             prop_assert_eq!(of_permuted[place].to_bits(), scores[*i].to_bits());
         }
-        let (weights, of_permuted) = (caf::weights(&a, f), caf::weights(&b, f));
-        for (place, i) in order.iter().enumerate() {
-            prop_assert_eq!(of_permuted[place].to_bits(), weights[*i].to_bits());
-        }
         let back = |selected: Vec<usize>| selected.into_iter().map(|place| order[place]).collect::<Vec<usize>>();
         for mode in [bulyan::Scores::Recomputed, bulyan::Scores::Once] {
             // With one neighbour, two rows nearest to each other have the same score: two at least.

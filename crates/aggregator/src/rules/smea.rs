@@ -15,7 +15,7 @@
 //! whether λ is below the bound, grow by one row with each row that joins.
 //!
 //! Deviations: λ within one part in 10¹² counts as equal, since rounding decides below that; then the first subset in
-//! lexicographic order is taken. At most [`SUBSETS`] subsets.
+//! lexicographic order, of rows ordered by coordinate, is taken. At most [`SUBSETS`] subsets.
 //! Cost: the distances (n²d/2), then up to C(n, f) times n³/6; 2n² numbers.
 
 use super::krum;
