@@ -23,6 +23,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Sample", 7),
     ("BaselineOrder", 8),
     ("Dropout", 9),
+    ("Bucketing", 10),
     ("Transform", 11),
     ("ServerTransform", 12),
     ("Arrival", 13),

@@ -28,6 +28,8 @@ pub enum Purpose {
     BaselineOrder = 8,
     /// Which clients of a cohort drop out.
     Dropout = 9,
+    /// Which rows share a bucket.
+    Bucketing = 10,
     /// A transform's client half; slot = its position in the list.
     Transform = 11,
     /// A transform's server half; slot = its position in the list.

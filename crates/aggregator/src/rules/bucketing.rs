@@ -19,9 +19,6 @@ use crate::stack::{Element, Stack};
 use sottovoce_core::sampling::shuffle;
 use sottovoce_core::stream::{Address, Purpose};
 
-/// Keeps this shuffle apart from other choices of clients under the same seed.
-const SLOT: u64 = 0x6275_636b_6574;
-
 /// How rows are dealt out.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Order {
@@ -35,7 +32,7 @@ impl Order {
         let mut order: Vec<usize> = (0..rows).collect();
         match self {
             Self::Drawn(seed) => {
-                shuffle(&mut Address::new(*seed, Purpose::Sample).slot(SLOT).stream(), &mut order);
+                shuffle(&mut Address::new(*seed, Purpose::Bucketing).stream(), &mut order);
                 Ok(Canonical::of(stack).rows_at(&order))
             }
             Self::Given(given) => {
