@@ -62,3 +62,53 @@ fn nothing_near_the_geometric_median_is_better() {
         }
     }
 }
+
+/// The minimiser of rows in the plane by Newton's method from a point near it.
+fn refined(rows: &[Vec<f64>], start: &[f64]) -> Vec<f64> {
+    let mut v = [start[0], start[1]];
+    for _ in 0..60 {
+        let (mut g, mut h) = ([0.0; 2], [0.0; 3]);
+        for row in rows {
+            let (x, y) = (v[0] - row[0], v[1] - row[1]);
+            let d = (x * x + y * y).sqrt();
+            g = [g[0] + x / d, g[1] + y / d];
+            let cube = d * d * d;
+            h = [h[0] + y * y / cube, h[1] - x * y / cube, h[2] + x * x / cube];
+        }
+        let det = h[0] * h[2] - h[1] * h[1];
+        let step = [(h[2] * g[0] - h[1] * g[1]) / det, (h[0] * g[1] - h[1] * g[0]) / det];
+        let value = |v: &[f64; 2]| objective(rows, v);
+        let scale = (0..30)
+            .map(|k| 1.0 / f64::from(1u32 << k))
+            .find(|t| value(&[v[0] - t * step[0], v[1] - t * step[1]]) <= value(&v) * (1.0 + 1e-15));
+        let t = scale.unwrap_or(0.0);
+        v = [v[0] - t * step[0], v[1] - t * step[1]];
+    }
+    v.to_vec()
+}
+
+#[test]
+fn rows_near_a_line_have_their_median_found() {
+    let recipe = Recipe::parse("geometric-median", &BTreeMap::new()).expect("a recipe");
+    let mut compared = 0;
+    for width in [1e-1, 1e-2, 1e-3, 1e-4] {
+        for seed in 0..60 {
+            let mut s = stream(seed);
+            // An even number: on the line itself all between the middle two are minimisers.
+            let n = 4 + 2 * index(&mut s, 5);
+            let rows: Vec<Vec<f64>> = (0..n).map(|_| vec![normal(&mut s), width * normal(&mut s)]).collect();
+            let got = one(&recipe, &rows, &vec![1.0; n]);
+            // There the sum of distances has no derivative; that it is the minimum is held above.
+            if rows.contains(&got) {
+                continue;
+            }
+            compared += 1;
+            let off = squared_distance(&got, &refined(&rows, &got)).sqrt();
+            assert!(
+                off <= f64::max(1e-8, 1e-13 / (width * width)),
+                "{width}, {seed}: {off} from the minimum"
+            );
+        }
+    }
+    assert!(compared >= 80, "{compared} of 240");
+}
