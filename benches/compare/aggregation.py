@@ -1,14 +1,16 @@
-"""Aggregation beside numpy, torch, Flower and ByzFL: the same arrays, in the same minute.
+"""Aggregation beside numpy, torch, Flower, ByzFL and FedLab: the same arrays, in the same minute.
 
     python3 -m venv venv
     venv/bin/pip install numpy torch flwr==1.41.0 byzfl==0.0.11
+    venv/bin/pip install --no-deps fedlab==1.3.0
     cargo build --release
     venv/bin/python benches/compare/aggregation.py --binary target/release/sottovoce [--sizes 10x1e6,100x1e5] [--rules mean,krum]
 
 Arrays are written as .npy files and read by `sottovoce aggregate`, which maps them into memory; the peers get them as
 arrays in memory. Each call is repeated, a second or twenty times a round, the callers take turns for three rounds, and the
 fastest call of each counts: what other work on the machine costs falls on nobody. `read` is the machine's read
-bandwidth as `sottovoce bench aggregation` measures it. A peer that is not installed is left out.
+bandwidth as `sottovoce bench aggregation` measures it. A peer that is not installed is left out. Of what
+FedLab depends on, its aggregators need torch and numpy only: hence --no-deps.
 
 Rules with f take f = clients / 5, Bulyan the largest f it allows. ByzFL's geometric median takes its default of three
 steps, this project's runs until it moves by less than 1e-6. Flower's trimmed mean cuts 20 % on each side, as f does.
@@ -36,6 +38,7 @@ def optional(name):
 
 torch, byzfl = optional("torch"), optional("byzfl")
 flower = optional("flwr.server.strategy.aggregate")
+fedlab = optional("fedlab.utils")
 
 
 def make(clients, params, path):
@@ -68,6 +71,9 @@ def peers(rule, x, weights):
             add(("Flower aggregate", lambda: flower.aggregate(rows)))
         if byzfl:
             add(("ByzFL Average", lambda: byzfl.Average()(t)))
+        if torch and fedlab:
+            tensors = list(t)
+            add(("FedLab fedavg", lambda: fedlab.Aggregators.fedavg_aggregate(tensors, weights)))
     elif rule == "median":
         add(("numpy median", lambda: np.median(x, axis=0)))
         if torch:
