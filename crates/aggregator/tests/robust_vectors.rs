@@ -17,8 +17,10 @@ fn say(line: &str) {
 }
 
 fn reference() -> Option<Json> {
-    let Some(data) = std::env::var_os("SOTTOVOCE_DATA") else {
-        say("skipped: SOTTOVOCE_DATA is not set, so that reference/robust.json beside it is not known");
+    let Some(data) = std::env::var_os("SOTTOVOCE_DATA").filter(|data| !data.is_empty()) else {
+        say(
+            "skipped: SOTTOVOCE_DATA is not set or empty, so that reference/robust.json beside it is not known",
+        );
         return None;
     };
     let file = Path::new(&data).join("../reference/robust.json");

@@ -10,7 +10,8 @@ use sottovoce_core::{Address, Purpose};
 use std::io::Write;
 
 fn vectors() -> Option<Value> {
-    let found = std::env::var("SOTTOVOCE_DATA").ok().map(|data| format!("{data}/../reference/robust.json"));
+    let found = std::env::var("SOTTOVOCE_DATA").ok().filter(|data| !data.is_empty());
+    let found = found.map(|data| format!("{data}/../reference/robust.json"));
     let text = found.and_then(|path| std::fs::read_to_string(path).ok());
     if text.is_none() {
         let _ = writeln!(std::io::stderr(), "skipped: SOTTOVOCE_DATA does not name data beside robust.json");
