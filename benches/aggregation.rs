@@ -21,7 +21,7 @@ use sottovoce_aggregator::rules::{Entry, Kind, Value, catalogue};
 use sottovoce_aggregator::{OpenRound, Outcome, PartialSum, Recipe, Stack, finish};
 use sottovoce_core::sampling::{distinct, uniform_f32};
 use sottovoce_core::wire::UpdateView;
-use sottovoce_core::{Address, ClientId, Digest, Layout, Outbound, Purpose, RowBlock, Rows, Update};
+use sottovoce_core::{Address, Checksum, ClientId, Layout, Outbound, Purpose, RowBlock, Rows, Update};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Workload {
             };
             let values = (0..n).map(|_| uniform_f32(&mut s, -0.1, 0.1)).collect();
             let delta = RowBlock::new(self.layout.clone(), rows, values).expect("rows of this layout");
-            let (client, weight, base) = (ClientId(client), 100 + client % 50, Digest::default());
+            let (client, weight, base) = (ClientId(client), 100 + client % 50, Checksum::default());
             let mut bytes = Vec::new();
             Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
             bytes
@@ -122,7 +122,7 @@ fn aggregation(c: &mut Criterion) {
                 });
             });
             let receive = fastest_call(&mut group, id("receive"), || {
-                let open = OpenRound::new(layout.clone(), 0, Digest::default(), &cohort, CAP);
+                let open = OpenRound::new(layout.clone(), 0, Checksum::default(), &cohort, CAP);
                 pool.install(|| {
                     share(&mut parts, &messages, |part, message| {
                         open.receive(part, message).expect("a good message");
@@ -131,7 +131,7 @@ fn aggregation(c: &mut Criterion) {
                 });
             });
             let together = fastest_call(&mut group, id("together"), || {
-                let open = OpenRound::new(layout.clone(), 0, Digest::default(), &cohort, CAP);
+                let open = OpenRound::new(layout.clone(), 0, Checksum::default(), &cohort, CAP);
                 let part = &mut parts[0];
                 part.clear();
                 pool.install(|| {

@@ -12,7 +12,7 @@ use gungraun::{
 use sottovoce::aggregator::rules::Value;
 use sottovoce::aggregator::{OpenRound, PartialSum, Recipe, Stack, finish, mean_into};
 use sottovoce::core::sampling::normal;
-use sottovoce::core::{Address, ClientId, Digest, Layout, Outbound, Purpose, RowBlock, Rows, Update};
+use sottovoce::core::{Address, Checksum, ClientId, Layout, Outbound, Purpose, RowBlock, Rows, Update};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn messages(clients: u64, params: usize) -> (Arc<Layout>, Vec<Vec<u8>>) {
     let layout = Layout::new(&[("weight", params / 100, 100)]).expect("a model of this size");
     let message = |(client, values)| {
         let delta = RowBlock::new(layout.clone(), Rows::All, values).expect("all rows");
-        let (client, base) = (ClientId(client), Digest::default());
+        let (client, base) = (ClientId(client), Checksum::default());
         let mut bytes = Vec::new();
         Update { client, round: 0, base, weight: 3, loss: 0.0, delta }.encode(&mut bytes);
         bytes
@@ -72,7 +72,7 @@ fn mean_from_wire((layout, messages): (Arc<Layout>, Vec<Vec<u8>>)) -> f32 {
     let cohort: Vec<u64> = (0..messages.len() as u64).collect();
     let mut part = PartialSum::new(layout.clone(), 3);
     one_thread(|| {
-        let open = OpenRound::new(layout, 0, Digest::default(), &cohort, 3);
+        let open = OpenRound::new(layout, 0, Checksum::default(), &cohort, 3);
         assert!(open.receive_all(&mut part, black_box(&messages)).iter().all(Result::is_ok));
         finish(&[&part]).expect("a mean").delta.values()[0]
     })

@@ -110,7 +110,7 @@ fn answers(
     let nodes =
         Nodes { algorithm: &algorithm, shards: &shards, model, local: LOCAL, transforms: &[], seed: 1 };
     let mut worker = nodes.worker();
-    let broadcast = Broadcast { round: 0, params, digest: params.digest(), server: &() };
+    let broadcast = Broadcast { round: 0, params, checksum: params.checksum(), server: &() };
     fastest_call(group, BenchmarkId::new("answer", size), || {
         for client in 0..CLIENTS as u64 {
             black_box(nodes.answer(&mut worker, &broadcast, ClientId(client)).expect("an honest client"));

@@ -57,7 +57,7 @@ fn a_record_of_something_else_is_told_apart() {
     let rounds = run.join("rounds.jsonl");
     let line: Vec<&str> = text.lines().filter(|l| l.starts_with("{\"round\":2,")).collect();
     let digest = serde_json::from_str::<serde_json::Value>(line[1]).expect("a line is JSON");
-    let (client, digest) = (digest["client"].clone(), digest["digest"].as_str().expect("text").to_owned());
+    let (client, digest) = (digest["client"].clone(), digest["checksum"].as_str().expect("text").to_owned());
     let other = digest.replace(|c: char| c.is_ascii_digit(), "0");
     fs::write(&journal, text.replace(&digest, &other)).expect("the journal can be written");
     let text = String::from_utf8(bytes(&rounds)).expect("JSON is UTF-8");

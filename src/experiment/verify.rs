@@ -235,8 +235,8 @@ impl Check<'_> {
 /// The first client at which two ledgers of a round differ, and in what: a client that sent something in one of them
 /// only differs in its message, whatever it would have trained on.
 pub(crate) fn first_client(stage: Stage, a: &[LedgerLine], b: &[LedgerLine]) -> (Stage, Option<u64>) {
-    let lines = |all: &[LedgerLine]| -> BTreeMap<u64, (Checksum, Digest)> {
-        all.iter().map(|l| (l.client.0, (l.source, l.digest))).collect()
+    let lines = |all: &[LedgerLine]| -> BTreeMap<u64, (Checksum, Checksum)> {
+        all.iter().map(|l| (l.client.0, (l.source, l.checksum))).collect()
     };
     let (a, b) = (lines(a), lines(b));
     let other_shard = || a.iter().find(|(client, line)| b.get(client).is_some_and(|other| other.0 != line.0));

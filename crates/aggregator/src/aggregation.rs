@@ -9,7 +9,7 @@ use crate::rules::Recipe;
 use crate::stack::Stack;
 use crate::sum::{PartialSum, finish};
 use sottovoce_core::wire::UpdateView;
-use sottovoce_core::{Aggregate, ClientId, Digest, Layout, RowBlock, Rows, bytes};
+use sottovoce_core::{Aggregate, Checksum, ClientId, Layout, RowBlock, Rows, bytes};
 use std::sync::Arc;
 
 /// What takes the accepted updates of a round, on one thread.
@@ -51,7 +51,7 @@ impl Aggregation {
         &self,
         layout: Arc<Layout>,
         round: u64,
-        base: Digest,
+        base: Checksum,
         cohort: &'a [u64],
     ) -> OpenRound<'a> {
         let open = OpenRound::new(layout, round, base, cohort, self.weight_cap);

@@ -2,7 +2,7 @@
 
 use crate::rules::RuleError;
 use sottovoce_core::wire::UpdateView;
-use sottovoce_core::{ClientId, Digest, WireError, bytes};
+use sottovoce_core::{Checksum, ClientId, WireError, bytes};
 
 /// Why one update is left out. The round goes on without it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -28,10 +28,10 @@ pub enum Rejection {
         expected: u64,
         /// The partial sum's.
         got: u64,
-        /// Digest of this round's parameters.
-        expected_base: Digest,
-        /// Digest that the partial sum names.
-        got_base: Digest,
+        /// Checksum of this round's parameters.
+        expected_base: Checksum,
+        /// Checksum that the partial sum names.
+        got_base: Checksum,
     },
     /// A partial sum that claims less than it holds.
     #[error("a partial sum of magnitude {largest} that claims at most {bound}")]
@@ -56,10 +56,10 @@ pub enum Rejection {
     StaleBase {
         /// Who.
         client: ClientId,
-        /// Digest of this round's parameters.
-        expected: Digest,
-        /// Digest that the update names.
-        got: Digest,
+        /// Checksum of this round's parameters.
+        expected: Checksum,
+        /// Checksum that the update names.
+        got: Checksum,
     },
     /// Nobody asked this client.
     #[error("client {client} is not in the cohort")]

@@ -2,10 +2,10 @@
 //!
 //! ```
 //! use sottovoce_aggregator::{OpenRound, PartialSum, finish};
-//! use sottovoce_core::{ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update};
+//! use sottovoce_core::{ClientId, Checksum, Layout, Outbound, RowBlock, Rows, Update};
 //!
 //! let layout = Layout::new(&[("weight", 4, 2), ("bias", 1, 2)])?;
-//! let base = Digest::of(b"parameters of round 0");
+//! let base = Checksum::of(b"parameters of round 0");
 //! let round = OpenRound::new(layout.clone(), 0, base, &[3, 8], 1000);
 //! let mut part = PartialSum::new(layout.clone(), 1000);
 //! for (client, weight, value) in [(3, 10, 1.0), (8, 30, 2.0)] {

@@ -5,7 +5,7 @@ use crate::error::Rejection;
 use crate::sum::PartialSum;
 use rayon::prelude::*;
 use sottovoce_core::wire::{UpdateHead, UpdateView};
-use sottovoce_core::{ClientId, Digest, Layout, bytes};
+use sottovoce_core::{Checksum, ClientId, Layout, bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,7 +18,7 @@ const BATCH: usize = 20;
 pub struct OpenRound<'a> {
     layout: Arc<Layout>,
     round: u64,
-    base: Digest,
+    base: Checksum,
     cohort: &'a [u64],
     answered: Vec<AtomicBool>,
     cap: u64,
@@ -28,7 +28,7 @@ pub struct OpenRound<'a> {
 impl<'a> OpenRound<'a> {
     /// Opens `round` for the clients of `cohort` (ascending), who start from the parameters of digest `base` and
     /// claim at most `cap` examples each.
-    pub fn new(layout: Arc<Layout>, round: u64, base: Digest, cohort: &'a [u64], cap: u64) -> Self {
+    pub fn new(layout: Arc<Layout>, round: u64, base: Checksum, cohort: &'a [u64], cap: u64) -> Self {
         let answered = cohort.iter().map(|_| AtomicBool::new(false)).collect();
         Self { layout, round, base, cohort, answered, cap, norm_bound: None }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use sottovoce_aggregator::{PartialSum, Stack, StackError, finish, mean};
 use sottovoce_core::wire::UpdateView;
 use sottovoce_core::{
-    Address, ClientId, Digest, Layout, Outbound, Purpose, RowBlock, Rows, Update, sampling,
+    Address, Checksum, ClientId, Layout, Outbound, Purpose, RowBlock, Rows, Update, sampling,
 };
 
 fn exact(v: f64) -> BigRational {
@@ -147,7 +147,7 @@ fn a_stack_and_a_stream_have_one_mean() {
     let mut part = PartialSum::new(layout.clone(), *weights.last().unwrap());
     for (client, (row, weight)) in rows.iter().zip(&weights).enumerate() {
         let delta = RowBlock::new(layout.clone(), Rows::All, row.clone()).unwrap();
-        let (client, base, weight) = (ClientId(client as u64), Digest::default(), *weight);
+        let (client, base, weight) = (ClientId(client as u64), Checksum::default(), *weight);
         let mut message = Vec::new();
         Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut message);
         part.add(&UpdateView::parse(&message, &layout).unwrap()).unwrap();

@@ -5,7 +5,7 @@ use sottovoce_aggregator::{AggregateError, OpenRound, PartialSum, Rejection, fin
 use sottovoce_core::wire::UpdateView;
 use sottovoce_core::{Address, Purpose};
 use sottovoce_core::{
-    Aggregate, ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update, WireError, sampling,
+    Aggregate, Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update, WireError, sampling,
 };
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn layout() -> Arc<Layout> {
 
 fn update(client: u64, weight: u64, rows: Rows, values: Vec<f32>) -> Update {
     let delta = RowBlock::new(layout(), rows, values).unwrap();
-    Update { client: ClientId(client), round: 4, base: Digest::of(b"base"), weight, loss: 0.5, delta }
+    Update { client: ClientId(client), round: 4, base: Checksum::of(b"base"), weight, loss: 0.5, delta }
 }
 
 fn message(update: &Update) -> Vec<u8> {
@@ -169,14 +169,14 @@ fn rounds_without_a_mean_say_why() {
 
 #[test]
 fn what_does_not_belong_in_the_round_is_refused_with_its_reason() {
-    let (layout, base) = (layout(), Digest::of(b"base"));
+    let (layout, base) = (layout(), Checksum::of(b"base"));
     let cohort = [1, 2, 9];
     let round = OpenRound::new(layout.clone(), 4, base, &cohort, CAP);
     let mut part = PartialSum::new(layout.clone(), CAP);
     let good = update(2, 10, Rows::All, vec![1.0; 20]);
     let mut refused = |u: &Update| round.receive(&mut part, &message(u)).unwrap_err().reason();
     assert_eq!(refused(&Update { round: 3, ..good.clone() }), "wrong_round");
-    assert_eq!(refused(&Update { base: Digest::of(b"other"), ..good.clone() }), "stale_base");
+    assert_eq!(refused(&Update { base: Checksum::of(b"other"), ..good.clone() }), "stale_base");
     assert_eq!(refused(&Update { client: ClientId(3), ..good.clone() }), "not_in_cohort");
     assert_eq!(refused(&Update { weight: CAP + 1, ..good.clone() }), "weight_above_cap");
     assert_eq!(refused(&Update { weight: u64::MAX, ..good.clone() }), "weight_above_cap");
@@ -224,7 +224,7 @@ fn a_length_that_promises_too_much_allocates_nothing() {
 #[test]
 fn a_thousand_orders_and_trees_have_one_digest() {
     let mut s = Address::new(8, Purpose::Test).stream();
-    let base = Digest::of(b"base");
+    let base = Checksum::of(b"base");
     let messages: Vec<Vec<u8>> = (0..24)
         .map(|client| {
             let (rows, n) = if client % 3 == 0 {
@@ -241,7 +241,7 @@ fn a_thousand_orders_and_trees_have_one_digest() {
     let cohort: Vec<u64> = (0..24).collect();
     let digest = |mean: &Aggregate| {
         let bytes: Vec<u8> = mean.delta.values().iter().flat_map(|v| v.to_le_bytes()).collect();
-        Digest::of(&bytes)
+        Checksum::of(&bytes)
     };
     let mut digests = std::collections::BTreeSet::new();
     for attempt in 0..1000u64 {
@@ -284,7 +284,7 @@ fn a_thousand_orders_and_trees_have_one_digest() {
 
 #[test]
 fn many_at_once_are_refused_as_one_by_one() {
-    let base = Digest::of(b"base");
+    let base = Checksum::of(b"base");
     let good = update(2, 10, Rows::All, vec![1.0; 20]);
     let mut nan = vec![1.0; 20];
     nan[7] = f32::NAN;
@@ -297,7 +297,7 @@ fn many_at_once_are_refused_as_one_by_one() {
         message(&update(1, CAP + 1, Rows::All, vec![2.0; 20])),
         message(&update(1, 4, Rows::Some([2, 6].into()), vec![900.0; 5])),
         message(&Update { round: 3, ..good.clone() }),
-        message(&Update { base: Digest::of(b"other"), ..good }),
+        message(&Update { base: Checksum::of(b"other"), ..good }),
     ];
     messages[8][30] ^= 1;
     messages.push(vec![1, 2, 3]);
@@ -331,14 +331,14 @@ fn many_at_once_are_refused_as_one_by_one() {
 
 #[test]
 fn an_edge_is_believed_what_can_be_checked() {
-    let base = Digest::of(b"base");
+    let base = Checksum::of(b"base");
     let mut edge = PartialSum::new(layout(), CAP);
     add(&mut edge, &update(1, 5, Rows::Some([2, 6].into()), vec![3.0; 5])).unwrap();
     let good = edge.message(4, base);
     let mut root = PartialSum::new(layout(), CAP);
     let mut refused = |m: &[u8]| root.receive_edge(4, base, m).unwrap_err().reason();
     assert_eq!(refused(&edge.message(5, base)), "other_round");
-    assert_eq!(refused(&edge.message(4, Digest::of(b"other"))), "other_round");
+    assert_eq!(refused(&edge.message(4, Checksum::of(b"other"))), "other_round");
     assert_eq!(refused(&PartialSum::new(layout(), 7).message(4, base)), "other_cap");
     assert_eq!(refused(&good[..good.len() - 1]), "wire");
     for at in 0..good.len() {

@@ -37,13 +37,13 @@ impl Gate {
     /// the examples behind the message.
     pub fn send<M: Outbound>(&mut self, message: &M, source: Checksum) -> (&[u8], LedgerLine) {
         self.buffer.clear();
-        let digest = message.encode(&mut self.buffer);
+        let checksum = message.encode(&mut self.buffer);
         let line = LedgerLine {
             round: message.round(),
             client: message.client(),
             kind: M::KIND,
             bytes: self.buffer.len() as u64,
-            digest,
+            checksum,
             source,
         };
         (&self.buffer, line)

@@ -88,7 +88,7 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A::Server> for Nodes<'_, A, S>
         let update = Update {
             client,
             round: broadcast.round,
-            base: broadcast.digest,
+            base: broadcast.checksum,
             weight: data.examples.len() as u64,
             loss: trained.loss,
             delta: trained.delta,

@@ -1,6 +1,6 @@
 //! The central traits: a federated algorithm, and what it may do with a client's data.
 
-use crate::digest::{Checksum, Digest, Summing};
+use crate::digest::{Checksum, Summing};
 use crate::ids::ClientId;
 use crate::params::{Params, RowBlock};
 use crate::stream::Address;
@@ -122,8 +122,8 @@ pub struct Broadcast<'a, S> {
     pub round: u64,
     /// Global parameters.
     pub params: &'a Params,
-    /// Digest of the parameters: an update names what it started from.
-    pub digest: Digest,
+    /// Checksum of the parameters: an update names what it started from.
+    pub checksum: Checksum,
     /// The algorithm's server state.
     pub server: &'a S,
 }

@@ -1,6 +1,6 @@
 //! What a client sends: its update, or counts of an evaluation. Nothing else implements [`Outbound`].
 
-use crate::digest::{Checksum, Digest};
+use crate::digest::Checksum;
 use crate::ids::ClientId;
 use crate::params::RowBlock;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,8 @@ pub struct Update {
     pub client: ClientId,
     /// In which round, from 0.
     pub round: u64,
-    /// Digest of the parameters that the client started from.
-    pub base: Digest,
+    /// Checksum of the parameters that the client started from.
+    pub base: Checksum,
     /// Number of local training examples: the weight in the mean.
     pub weight: u64,
     /// Mean training loss over the client's last local epoch, in nats.
@@ -67,8 +67,8 @@ pub trait Outbound: sealed::Sealed {
     fn client(&self) -> ClientId;
     /// The round that it belongs to.
     fn round(&self) -> u64;
-    /// Appends the framed message to `out` and returns the BLAKE3 digest of its bytes.
-    fn encode(&self, out: &mut Vec<u8>) -> Digest;
+    /// Appends the framed message to `out` and returns the checksum that it ends with.
+    fn encode(&self, out: &mut Vec<u8>) -> Checksum;
 }
 
 /// One line of a client's ledger: a message that passed the egress gate.
@@ -82,8 +82,8 @@ pub struct LedgerLine {
     pub kind: Kind,
     /// Its size on the wire.
     pub bytes: u64,
-    /// BLAKE3 of all its bytes.
-    pub digest: Digest,
-    /// Checksum of the examples that it was made from, for the simulation's record: no part of the message.
+    /// The checksum that it ends with.
+    pub checksum: Checksum,
+    /// That of the examples that it was made from, for the simulation's record: no part of the message.
     pub source: Checksum,
 }

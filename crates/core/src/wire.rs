@@ -5,12 +5,12 @@
 //! ```
 //! Everything is little-endian. The checksum is XXH3-128 of all bytes before it: it finds damage, at the speed of
 //! memory. It does not find malice, and a cryptographic hash in the frame would not either, because whoever forges
-//! a message writes its hash, too; the BLAKE3 digest of a message is in the sender's ledger. The body of an update
+//! a message writes its hash, too. The body of an update
 //! is its row numbers (`u32`) and its values (`f32`); a reader sees them in place. No length field decides an
 //! allocation: lengths must add up to the bytes that are there before they are used.
 
 use crate::bytes;
-use crate::digest::Digest;
+use crate::digest::{Checksum, Digest};
 use crate::ids::ClientId;
 use crate::layout::Layout;
 use crate::params::{BlockError, RowBlock, Rows, check_rows};
@@ -99,8 +99,8 @@ pub struct UpdateHead {
     pub client: ClientId,
     /// In which round.
     pub round: u64,
-    /// Digest of the parameters started from.
-    pub base: Digest,
+    /// Checksum of the parameters started from.
+    pub base: Checksum,
     /// Schema of the model.
     pub schema: Digest,
     /// Training examples.
@@ -124,7 +124,7 @@ fn frame(
     head: &impl Serialize,
     body: usize,
     write: impl FnOnce(&mut Vec<u8>),
-) -> Digest {
+) -> Checksum {
     let start = out.len();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
@@ -142,7 +142,7 @@ fn frame(
     debug_assert_eq!(out.len() - body_at, body);
     let checksum = XxHash3_128::oneshot(&out[start..]);
     out.extend_from_slice(&checksum.to_le_bytes());
-    Digest::of(&out[start..])
+    Checksum(checksum.to_be_bytes())
 }
 
 /// A frame taken apart, its lengths checked and its checksum not yet.
@@ -241,7 +241,7 @@ impl Outbound for Update {
     fn round(&self) -> u64 {
         self.round
     }
-    fn encode(&self, out: &mut Vec<u8>) -> Digest {
+    fn encode(&self, out: &mut Vec<u8>) -> Checksum {
         let rows: &[u32] = match self.delta.rows() {
             Rows::All => &[],
             Rows::Some(rows) => rows,
@@ -347,7 +347,7 @@ impl Outbound for EvaluationCounts {
     fn round(&self) -> u64 {
         self.round
     }
-    fn encode(&self, out: &mut Vec<u8>) -> Digest {
+    fn encode(&self, out: &mut Vec<u8>) -> Checksum {
         frame(out, Kind::EvaluationCounts, self, 0, |_| {})
     }
 }
@@ -366,7 +366,7 @@ impl EvaluationCounts {
 
 /// Size on the wire of a broadcast of all parameters of `layout`: a frame with schema and round, and the values.
 pub fn broadcast_bytes(layout: &Layout) -> u64 {
-    (OVERHEAD + size_of::<Digest>() + 8) as u64 + 4 * layout.params() as u64
+    (OVERHEAD + size_of::<Checksum>() + 8) as u64 + 4 * layout.params() as u64
 }
 
 /// Everything of a partial sum but its rows and numbers: what an edge aggregator tells the one above it.
@@ -374,8 +374,8 @@ pub fn broadcast_bytes(layout: &Layout) -> u64 {
 pub struct PartialHead {
     /// In which round.
     pub round: u64,
-    /// Digest of the parameters that the updates started from.
-    pub base: Digest,
+    /// Checksum of the parameters that the updates started from.
+    pub base: Checksum,
     /// Schema of the model.
     pub schema: Digest,
     /// Largest weight allowed, a power of two: it sets the grid.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sottovoce_core::sampling::{below, index};
 use sottovoce_core::wire::{OVERHEAD, UpdateView};
 use sottovoce_core::{
-    Address, ClientId, Digest, EvaluationCounts, Layout, Outbound, Purpose, RowBlock, Rows, Stream, Update,
+    Address, Checksum, ClientId, EvaluationCounts, Layout, Outbound, Purpose, RowBlock, Rows, Stream, Update,
     WireError,
 };
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn updates() -> impl Strategy<Value = Update> {
         proptest::collection::btree_set(0u32..12, 0..12).prop_map(|rows| Some(rows.into_iter().collect())),
     ];
     let values = proptest::collection::vec(any::<u32>(), 42);
-    (rows, values, any::<[u64; 3]>(), any::<[u8; 32]>(), any::<u32>()).prop_map(
+    (rows, values, any::<[u64; 3]>(), any::<[u8; 16]>(), any::<u32>()).prop_map(
         |(rows, values, [client, round, weight], base, loss)| {
             let rows = rows.map_or(Rows::All, |rows: Vec<u32>| Rows::Some(rows.into()));
             let n = match &rows {
@@ -36,14 +36,14 @@ fn updates() -> impl Strategy<Value = Update> {
             };
             let values = values[..n].iter().copied().map(f32::from_bits).collect();
             let delta = RowBlock::new(layout(), rows, values).unwrap();
-            let (client, base, loss) = (ClientId(client), Digest(base), f32::from_bits(loss));
+            let (client, base, loss) = (ClientId(client), Checksum(base), f32::from_bits(loss));
             Update { client, round, base, weight, loss, delta }
         },
     )
 }
 
 /// Everything of an update, floating-point numbers as their bits: NaN is not equal to itself.
-fn bits(u: &Update) -> (ClientId, u64, Digest, u64, u32, Rows, Vec<u32>) {
+fn bits(u: &Update) -> (ClientId, u64, Checksum, u64, u32, Rows, Vec<u32>) {
     let values = u.delta.values().iter().map(|v| v.to_bits()).collect();
     (u.client, u.round, u.base, u.weight, u.loss.to_bits(), u.delta.rows().clone(), values)
 }
@@ -52,10 +52,11 @@ proptest! {
     #[test]
     fn updates_come_back_to_the_bit(update in updates()) {
         let mut bytes = vec![0xab; 3];
-        let digest = update.encode(&mut bytes);
+        let checksum = update.encode(&mut bytes);
         let layout = layout();
         let view = UpdateView::parse(&bytes[3..], &layout).unwrap();
-        prop_assert_eq!(digest, Digest::of(&bytes[3..]));
+        let end: Vec<u8> = checksum.0.into_iter().rev().collect();
+        prop_assert!(bytes.ends_with(&end));
         prop_assert_eq!(view.rows().map(|r| r.len()), match update.delta.rows() {
             Rows::All => None,
             Rows::Some(rows) => Some(rows.len()),
@@ -124,7 +125,7 @@ fn example() -> Update {
     let values = (0..11 + 10).map(|v| v as f32).collect();
     let rows = Rows::Some(layout().touched(&[1, 4]).into());
     let delta = RowBlock::new(layout(), rows, values).unwrap();
-    Update { client: ClientId(7), round: 3, base: Digest::of(b"base"), weight: 10, loss: 0.5, delta }
+    Update { client: ClientId(7), round: 3, base: Checksum::of(b"base"), weight: 10, loss: 0.5, delta }
 }
 
 /// Head and body of a good message.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sottovoce_aggregator::{AggregateError, Aggregation, Part, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, Digest, LedgerLine, Params,
+    Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, LedgerLine, Params,
     Population, Purpose, Summing, Transform, sampling, wire,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,8 +24,9 @@ pub struct Engine<'a, A: Algorithm, P: Population<A::Server>> {
     population: &'a P,
     plan: Plan<'a>,
     state: State<A::Server>,
-    digest: Digest,
-    /// Of `state`.
+    /// Of the parameters.
+    base: Checksum,
+    /// Of parameters and server state.
     checksum: Checksum,
     lanes: Vec<Mutex<Lane<P::Worker>>>,
 }
@@ -68,11 +69,12 @@ pub struct State<S> {
 }
 
 impl<S: Serialize> State<S> {
-    /// Checksum of parameters and server state.
-    pub fn checksum(&self) -> Checksum {
+    /// Checksum of the parameters, and of parameters and server state.
+    fn checksums(&self) -> (Checksum, Checksum) {
+        let params = self.params.checksum();
         let server = bincode::DefaultOptions::new().with_fixint_encoding().serialize(&self.server);
         let server = server.expect("an algorithm's state is numbers, which can be written to memory");
-        Summing::default().bytes(&self.params.checksum().0).bytes(&server).finish()
+        (params, Summing::default().bytes(&params.0).bytes(&server).finish())
     }
 }
 
@@ -114,8 +116,8 @@ pub struct RoundReport {
     pub bytes_up: u64,
     /// Messages that left clients, by client.
     pub ledger: Vec<LedgerLine>,
-    /// Digest of the parameters after the round.
-    pub params: Digest,
+    /// Checksum of the parameters after the round.
+    pub params: Checksum,
     /// A checksum for each stage. The evaluation is somebody else's, so its leaf is zero.
     pub leaves: Leaves,
 }
@@ -166,8 +168,8 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
 
     /// A run as it stood between two rounds.
     pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, state: State<A::Server>) -> Self {
-        let (digest, checksum) = (state.params.digest(), state.checksum());
-        Self { algorithm, population, plan, state, digest, checksum, lanes: Vec::new() }
+        let (base, checksum) = state.checksums();
+        Self { algorithm, population, plan, state, base, checksum, lanes: Vec::new() }
     }
 
     /// The next round, from 0.
@@ -178,9 +180,9 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     pub fn params(&self) -> &Params {
         &self.state.params
     }
-    /// Digest of the global parameters.
-    pub fn digest(&self) -> Digest {
-        self.digest
+    /// Checksum of the global parameters.
+    pub fn checksum(&self) -> Checksum {
+        self.base
     }
     /// All that the rounds so far have left behind.
     pub fn state(&self) -> &State<A::Server> {
@@ -225,7 +227,7 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             summary: CohortSummary::of(&accepted),
             bytes_down: cohort.len() as u64 * wire::broadcast_bytes(self.state.params.layout()),
             bytes_up: ledger.iter().map(|l| l.bytes).sum(),
-            params: self.digest,
+            params: self.base,
             leaves: Leaves {
                 cohort: checksum_of(&cohort),
                 broadcast,
@@ -251,10 +253,10 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             let part = self.plan.aggregation.part(self.state.params.layout().clone());
             self.lanes.push(Mutex::new(Lane { worker: self.population.worker(), part }));
         }
-        let base = self.digest;
+        let base = self.base;
         let State { round, params, server } = &self.state;
         let open = self.plan.aggregation.open(params.layout().clone(), *round, base, cohort);
-        let broadcast = Broadcast { round: *round, params, digest: base, server };
+        let broadcast = Broadcast { round: *round, params, checksum: base, server };
         let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(*round);
         let mut order: Vec<usize> = (0..cohort.len()).collect();
         if let Some(seed) = self.plan.arrival {
@@ -327,8 +329,7 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
         }
         tap.aggregate(&aggregate);
         self.algorithm.server(&mut self.state.params, &mut self.state.server, &aggregate);
-        self.digest = self.state.params.digest();
-        self.checksum = self.state.checksum();
+        (self.base, self.checksum) = self.state.checksums();
         Ok(aggregate.checksum())
     }
 }
@@ -354,7 +355,7 @@ fn leaves_of(cohort: &[u64], outcomes: &[(usize, Outcome)]) -> (Checksum, Checks
         };
         if let Some(line) = line {
             shards.number(cohort[*place]).bytes(&line.source.0);
-            messages.bytes(&line.digest.0);
+            messages.bytes(&line.checksum.0);
         }
         messages.bytes(why.as_bytes());
     }

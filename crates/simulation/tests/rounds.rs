@@ -9,7 +9,7 @@ use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Rejection};
 use sottovoce_algorithms::{FedAvg, FedProx};
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, ClientError, ClientId, Digest, LedgerLine, Purpose, RowBlock, Transform,
+    Address, Aggregate, Algorithm, ClientError, ClientId, Checksum, LedgerLine, Purpose, RowBlock, Transform,
     Update,
 };
 use sottovoce_models::Workspace;
@@ -89,7 +89,7 @@ fn a_cohort_of_nobody_leaves_the_model_as_it_is() {
     let mut engine = engine(&desks, Cohort::Poisson { rate: 0.05 });
     let mut empty = 0;
     for _ in 0..40 {
-        let before = engine.digest();
+        let before = engine.checksum();
         let report = engine.step().unwrap();
         adds_up(&report);
         assert_eq!(report.params == before, report.cohort == 0, "{report:?}");
@@ -145,7 +145,7 @@ fn refused(tamper: impl Fn(&mut Update) + Sync, reason: &str) {
 #[test]
 fn what_was_not_asked_for_is_refused() {
     refused(|update| update.round += 1, "wrong_round");
-    refused(|update| update.base = Digest::of(b"other parameters"), "stale_base");
+    refused(|update| update.base = Checksum::of(b"other parameters"), "stale_base");
     refused(|update| update.weight = CAP + 1, "weight_above_cap");
     refused(|update| update.weight = u64::MAX, "weight_above_cap");
 }

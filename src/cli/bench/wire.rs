@@ -4,7 +4,7 @@ use super::super::aggregate::AggregateFailure;
 use rayon::prelude::*;
 use sottovoce::aggregator::{OpenRound, PartialSum, finish};
 use sottovoce::arrays::Number;
-use sottovoce::core::{ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update};
+use sottovoce::core::{Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) fn layout(params: usize) -> Result<Arc<Layout>, AggregateFailure> {
 pub(super) fn messages(layout: &Arc<Layout>, rows: &[&[f32]]) -> Vec<Vec<u8>> {
     let message = |(client, row): (usize, &&[f32])| {
         let delta = RowBlock::new(layout.clone(), Rows::All, row.to_vec()).expect("as long as its layout");
-        let (base, weight) = (Digest::default(), 100 + client as u64 % 50);
+        let (base, weight) = (Checksum::default(), 100 + client as u64 % 50);
         let client = ClientId(client as u64);
         let mut bytes = Vec::new();
         Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
@@ -54,7 +54,7 @@ impl Server {
 
     /// Receives all messages on the threads of the current pool, and finishes the mean.
     pub(super) fn mean(&mut self, messages: &[Vec<u8>]) -> Result<(), AggregateFailure> {
-        let open = OpenRound::new(self.layout.clone(), 0, Digest::default(), &self.cohort, CAP);
+        let open = OpenRound::new(self.layout.clone(), 0, Checksum::default(), &self.cohort, CAP);
         self.part.clear();
         for answer in open.receive_all(&mut self.part, messages) {
             answer?;

@@ -6,9 +6,9 @@
 //! ```
 //! use sottovoce_aggregator::{PartialSum, finish};
 //! use sottovoce_core::wire::UpdateView;
-//! use sottovoce_core::{ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update};
+//! use sottovoce_core::{ClientId, Checksum, Layout, Outbound, RowBlock, Rows, Update};
 //!
-//! let (layout, base) = (Layout::new(&[("weight", 2, 2)])?, Digest::of(b"parameters"));
+//! let (layout, base) = (Layout::new(&[("weight", 2, 2)])?, Checksum::of(b"parameters"));
 //! let (mut root, mut flat) = (PartialSum::new(layout.clone(), 8), PartialSum::new(layout.clone(), 8));
 //! for client in 0..4u64 {
 //!     let delta = RowBlock::new(layout.clone(), Rows::All, vec![client as f32; 4])?;
@@ -26,13 +26,13 @@
 
 use super::PartialSum;
 use crate::error::Rejection;
-use sottovoce_core::Digest;
+use sottovoce_core::Checksum;
 use sottovoce_core::wire::{PartialHead, PartialView};
 
 impl PartialSum {
     /// This part of a round as a message: what an edge sends to the aggregator above it. The same updates give the
     /// same bytes, whatever their order, as long as all or none of them were dense.
-    pub fn message(&self, round: u64, base: Digest) -> Vec<u8> {
+    pub fn message(&self, round: u64, base: Checksum) -> Vec<u8> {
         let mut rows = if self.dense { Vec::new() } else { self.rows.clone() };
         rows.sort_unstable();
         let sums: Vec<i64> = if self.dense {
@@ -63,7 +63,7 @@ impl PartialSum {
     pub fn receive_edge(
         &mut self,
         round: u64,
-        base: Digest,
+        base: Checksum,
         message: &[u8],
     ) -> Result<PartialHead, Rejection> {
         let view = PartialView::parse(message, &self.layout)?;

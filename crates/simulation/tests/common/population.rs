@@ -127,15 +127,18 @@ impl<A: Algorithm> Population<A::Server> for Desks<'_, A> {
         let mut update = Update {
             client,
             round: broadcast.round,
-            base: broadcast.digest,
+            base: broadcast.checksum,
             weight: data.examples.len() as u64,
             loss: trained.loss,
             delta: trained.delta,
         };
         (self.tamper)(&mut update);
         buffer.clear();
-        let digest = update.encode(buffer);
+        let checksum = update.encode(buffer);
         let (round, bytes) = (broadcast.round, buffer.len() as u64);
-        Ok((buffer, LedgerLine { round, client, kind: Update::KIND, bytes, digest, source: data.checksum() }))
+        Ok((
+            buffer,
+            LedgerLine { round, client, kind: Update::KIND, bytes, checksum, source: data.checksum() },
+        ))
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn steps<A: Algorithm>(engine: &mut DeskEngine<'_, A>, rounds: u64) -
     while engine.round() < rounds {
         let report = engine.step().unwrap();
         adds_up(&report);
-        assert_eq!(report.params, engine.params().digest());
+        assert_eq!(report.params, engine.params().checksum());
         reports.push(report);
     }
     reports
