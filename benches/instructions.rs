@@ -36,7 +36,7 @@ fn limit(instructions: u64) -> LibraryBenchmarkConfig {
     config
 }
 
-#[library_benchmark(config = limit(3_500_000))]
+#[library_benchmark(config = limit(3_220_000))]
 #[bench::dense_20x50000(updates(20, 50_000))]
 fn mean_of(rows: Vec<Vec<f32>>) -> f32 {
     let mut means = vec![0.0; rows[0].len()];
@@ -66,7 +66,7 @@ fn messages(clients: u64, params: usize) -> (Arc<Layout>, Vec<Vec<u8>>) {
     (layout, messages)
 }
 
-#[library_benchmark(config = limit(5_100_000))]
+#[library_benchmark(config = limit(4_230_000))]
 #[bench::dense_20x50000(messages(20, 50_000))]
 fn mean_from_wire((layout, messages): (Arc<Layout>, Vec<Vec<u8>>)) -> f32 {
     let cohort: Vec<u64> = (0..messages.len() as u64).collect();

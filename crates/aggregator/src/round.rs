@@ -2,16 +2,15 @@
 
 use crate::aggregation::Accumulator;
 use crate::error::Rejection;
-use crate::sum::PartialSum;
+use crate::sum::{Early, PartialSum};
 use rayon::prelude::*;
-use sottovoce_core::wire::{UpdateHead, UpdateView};
+use sottovoce_core::wire::{Unchecked, UpdateHead, UpdateView};
 use sottovoce_core::{Checksum, ClientId, Layout, bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Messages that are checked before they are added together: two groups, so that the sums are read and written half as
-/// often, and few enough for small messages to be in the last cache still.
-const BATCH: usize = 20;
+/// Messages that are added together: the sums are read and written once for all of them.
+const BATCH: usize = 64;
 
 /// A round that is open for updates. Shared by all threads that receive; each adds to a part of its own.
 #[derive(Debug)]
@@ -60,38 +59,62 @@ impl<'a> OpenRound<'a> {
         self.take(part, update)
     }
 
-    /// The same for many messages at once, each of which may come from anybody: they are checked in parallel, those of
-    /// one client in the order given, and added in groups, so that this runs at a good part of the speed at which
-    /// memory can be read. The answers are in the order of the messages.
+    /// The same for many messages at once, each of which may come from anybody. Dense updates are read once: blocks of
+    /// coordinates are checked and added in parallel, and what turns out to be damaged in the end is taken back before
+    /// this returns. Of several messages of one client the first that is good counts. The answers are in the order
+    /// of the messages.
     pub fn receive_all<M: AsRef<[u8]> + Sync>(
         &self,
         part: &mut PartialSum,
         messages: &[M],
     ) -> Vec<Result<UpdateHead, Rejection>> {
-        let mut answers = Vec::with_capacity(messages.len());
-        for batch in messages.chunks(BATCH) {
-            let checked: Vec<_> = batch
-                .par_iter()
-                .with_max_len(1)
-                .map(|message| {
-                    let update = UpdateView::parse(message.as_ref(), &self.layout)?;
-                    let place = self.check(&update)?;
-                    let factor = part.factor(&update)?;
-                    Ok((place, update, factor))
-                })
-                .collect();
-            let mut accepted = Vec::with_capacity(batch.len());
-            for one in checked {
-                answers.push(one.and_then(|(place, update, factor)| {
-                    self.admit(place, &update)?;
-                    let head = update.head.clone();
-                    accepted.push((update, factor));
-                    Ok(head)
-                }));
+        messages.chunks(BATCH).flat_map(|batch| self.receive_batch(part, batch)).collect()
+    }
+
+    fn receive_batch<M: AsRef<[u8]> + Sync>(
+        &self,
+        part: &mut PartialSum,
+        messages: &[M],
+    ) -> Vec<Result<UpdateHead, Rejection>> {
+        let early: Vec<Option<Early<'_>>> = messages.iter().map(|m| self.open(part, m.as_ref())).collect();
+        let (places, early): (Vec<usize>, Vec<Early<'_>>) =
+            (0..).zip(early).filter_map(|(i, one)| Some((i, one?))).unzip();
+        let seen = part.add_early(&early);
+        let checked: Vec<_> = messages
+            .par_iter()
+            .with_max_len(1)
+            .enumerate()
+            .map(|(i, message)| {
+                let update = match places.binary_search(&i) {
+                    Ok(at) => early[at].0.check(seen.of(at))?,
+                    Err(_) => UpdateView::parse(message.as_ref(), &self.layout)?,
+                };
+                let place = self.check(&update)?;
+                let factor = part.factor(&update)?;
+                Ok((place, update, factor))
+            })
+            .collect();
+        let admit = |(place, update, factor)| self.admit(place, &update).map(|()| (update, factor));
+        let admitted: Vec<_> = checked.into_iter().map(|one| one.and_then(admit)).collect();
+        let refused: Vec<usize> = (0..early.len()).filter(|at| admitted[places[*at]].is_err()).collect();
+        part.take_back(&early, seen, &refused);
+        let mut answer = |i: usize, update: UpdateView<'_>, factor| {
+            if places.binary_search(&i).is_ok() {
+                part.count(&update, factor);
+            } else {
+                part.add_one(&update, factor);
             }
-            part.add_all(&accepted);
-        }
-        answers
+            update.head
+        };
+        (0..).zip(admitted).map(|(i, one)| one.map(|(update, factor)| answer(i, update, factor))).collect()
+    }
+
+    /// A dense update that can be added before its checksum is known: it says of itself what it should.
+    fn open<'m>(&'m self, part: &PartialSum, message: &'m [u8]) -> Option<Early<'m>> {
+        let update = Unchecked::open(message, &self.layout)?;
+        self.place(update.head()).ok()?;
+        let factor = part.scale(update.head()).ok()?;
+        Some((update, factor))
     }
 
     fn take(&self, part: &mut impl Accumulator, update: UpdateView<'_>) -> Result<UpdateHead, Rejection> {
@@ -102,25 +125,31 @@ impl<'a> OpenRound<'a> {
         Ok(update.head)
     }
 
-    /// Checks what the update says of itself; returns its client's place in the cohort.
+    /// Checks what the update says of itself, and its norm; returns its client's place in the cohort.
     fn check(&self, update: &UpdateView<'_>) -> Result<usize, Rejection> {
-        let client = update.head.client;
-        if update.head.round != self.round {
-            return Err(Rejection::WrongRound { client, expected: self.round, got: update.head.round });
-        }
-        if update.head.base != self.base {
-            return Err(Rejection::StaleBase { client, expected: self.base, got: update.head.base });
-        }
-        let place = self.cohort.binary_search(&client.0).map_err(|_| Rejection::NotInCohort { client })?;
-        if update.head.weight > self.cap {
-            return Err(Rejection::WeightAboveCap { client, weight: update.head.weight, cap: self.cap });
-        }
+        let place = self.place(&update.head)?;
         if let Some(bound) = self.norm_bound {
             let norm = libm::sqrt(bytes::squared_norm(update.value_bytes()));
             // NaN is for the sum to name, with its coordinate.
             if norm > bound && norm.is_finite() {
-                return Err(Rejection::NormAboveBound { client, norm, bound });
+                return Err(Rejection::NormAboveBound { client: update.head.client, norm, bound });
             }
+        }
+        Ok(place)
+    }
+
+    /// Checks what an update says of itself; returns its client's place in the cohort.
+    fn place(&self, head: &UpdateHead) -> Result<usize, Rejection> {
+        let client = head.client;
+        if head.round != self.round {
+            return Err(Rejection::WrongRound { client, expected: self.round, got: head.round });
+        }
+        if head.base != self.base {
+            return Err(Rejection::StaleBase { client, expected: self.base, got: head.base });
+        }
+        let place = self.cohort.binary_search(&client.0).map_err(|_| Rejection::NotInCohort { client })?;
+        if head.weight > self.cap {
+            return Err(Rejection::WeightAboveCap { client, weight: head.weight, cap: self.cap });
         }
         Ok(place)
     }

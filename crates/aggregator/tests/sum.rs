@@ -329,6 +329,83 @@ fn many_at_once_are_refused_as_one_by_one() {
     assert_eq!(finish(&[&part]), finish(&[&other]));
 }
 
+/// Several pieces of the frame, and rows that a sparse update can touch.
+fn large() -> Arc<Layout> {
+    Layout::new(&[("table", 200, 100), ("bias", 1, 50)]).unwrap()
+}
+
+/// A message of the large layout: all rows, or two of them.
+fn large_message(client: u64, dense: bool, value: impl Fn(usize) -> f32) -> Vec<u8> {
+    let (rows, n) = if dense { (Rows::All, 20_050) } else { (Rows::Some([3, 150].into()), 200) };
+    let delta = RowBlock::new(large(), rows, (0..n).map(value).collect()).unwrap();
+    let (base, weight) = (Digest::of(b"base"), 1 + client * 31 % CAP);
+    message(&Update { client: ClientId(client), round: 4, base, weight, loss: 0.5, delta })
+}
+
+/// Whatever arrives, and whatever was there before: a batch leaves the sum that its accepted messages make, down to
+/// the bytes of its message to an edge, and the answers are those of one message after the other.
+#[test]
+fn what_is_refused_late_leaves_no_trace() {
+    let mut s = Address::new(11, Purpose::Test).stream();
+    let base = Digest::of(b"base");
+    let cohort: Vec<u64> = (0..90).collect();
+    let mut refused = std::collections::BTreeMap::new();
+    for attempt in 0..40 {
+        let none_good = attempt % 4 == 0;
+        let mut messages: Vec<Vec<u8>> = Vec::new();
+        for _ in 0..[1, 5, 9, 70][sampling::index(&mut s, 4)] {
+            let client = sampling::below(&mut s, 100);
+            let scale = sampling::normal(&mut s) as f32;
+            let place = sampling::index(&mut s, 20_050);
+            let bad =
+                match if none_good { 1 + sampling::index(&mut s, 3) } else { sampling::index(&mut s, 6) } {
+                    1 => f32::from_bits(0x7f80_0000 | s.next_u32() >> 1),
+                    2 => 1e30,
+                    _ => scale,
+                };
+            let dense = none_good || sampling::index(&mut s, 4) > 0;
+            let mut bytes =
+                large_message(client, dense, |i| if i == place { bad } else { scale + i as f32 / 3e5 });
+            if bad == scale && (none_good || sampling::index(&mut s, 2) == 0) {
+                let at = sampling::index(&mut s, bytes.len() * 8);
+                bytes[at / 8] ^= 1 << (at % 8);
+            }
+            messages.push(bytes);
+        }
+        let start = |s: &mut PartialSum| match attempt % 3 {
+            0 => {}
+            1 => {
+                s.add(&UpdateView::parse(&large_message(95, false, |i| i as f32), &large()).unwrap()).unwrap()
+            }
+            _ => {
+                s.add(&UpdateView::parse(&large_message(95, true, |i| i as f32 / 99.0), &large()).unwrap())
+                    .unwrap();
+                if attempt % 2 == 0 {
+                    s.clear();
+                }
+            }
+        };
+        let open = || OpenRound::new(large(), 4, base, &cohort, CAP);
+        let (round, mut one_by_one) = (open(), PartialSum::new(large(), CAP));
+        start(&mut one_by_one);
+        let expected: Vec<_> = messages.iter().map(|m| round.receive(&mut one_by_one, m)).collect();
+        let (round, mut together) = (open(), PartialSum::new(large(), CAP));
+        start(&mut together);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1 + attempt % 3).build().unwrap();
+        let answers = pool.install(|| round.receive_all(&mut together, &messages));
+        assert_eq!(format!("{answers:?}"), format!("{expected:?}"));
+        assert_eq!(together.message(4, base), one_by_one.message(4, base));
+        assert_eq!(finish(&[&together]), finish(&[&one_by_one]));
+        for why in answers.iter().filter_map(|one| one.as_ref().err()) {
+            *refused.entry(why.reason()).or_insert(0) += 1;
+        }
+        assert!(!none_good || answers.iter().all(Result::is_err));
+    }
+    for reason in ["wire", "not_finite", "out_of_range", "duplicate", "not_in_cohort"] {
+        assert!(refused.get(reason).is_some_and(|n| *n > 5), "{reason}: {refused:?}");
+    }
+}
+
 #[test]
 fn an_edge_is_believed_what_can_be_checked() {
     let base = Checksum::of(b"base");

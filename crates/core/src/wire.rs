@@ -3,11 +3,12 @@
 //! ```text
 //! magic "SVFL" | version u16 | kind u16 | head bytes u32 | body bytes u64 | head (bincode) | body | checksum
 //! ```
-//! Everything is little-endian. The checksum is XXH3-128 of all bytes before it: it finds damage, at the speed of
-//! memory. It does not find malice, and a cryptographic hash in the frame would not either, because whoever forges
-//! a message writes its hash, too. The body of an update
-//! is its row numbers (`u32`) and its values (`f32`); a reader sees them in place. No length field decides an
-//! allocation: lengths must add up to the bytes that are there before they are used.
+//! Everything is little-endian. The checksum is XXH3-128 of what stands before the body and of the XXH3-128 of each
+//! [`PIECE`] of the body, so that pieces can be checked by several threads, and used while they are in the cache. It
+//! finds damage, at the speed of memory. It does not find malice, and a cryptographic hash in the frame would not
+//! either, because whoever forges a message writes its hash, too; the
+//! sender's ledger names a message by it. The body of an update is its row numbers (`u32`) and its values (`f32`); a reader sees them in place. No
+//! length field decides an allocation: lengths must add up to the bytes that are there before they are used.
 
 use crate::bytes;
 use crate::digest::{Checksum, Digest};
@@ -19,14 +20,14 @@ use bincode::Options;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
-use twox_hash::{XxHash3_128, xxhash3_128};
+use twox_hash::XxHash3_128;
 
 const MAGIC: [u8; 4] = *b"SVFL";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 const PREFIX: usize = 20;
 const CHECKSUM: usize = 16;
-/// Bytes that are hashed and looked at in one go: they stay in the first cache between the two.
-const PIECE: usize = 1 << 14;
+/// Bytes of the body under one checksum; the last piece has fewer.
+pub const PIECE: usize = 1 << 15;
 /// Heads are a handful of numbers; more is not one of ours.
 const MAX_HEAD: usize = 4096;
 
@@ -140,30 +141,71 @@ fn frame(
     let body_at = out.len();
     write(out);
     debug_assert_eq!(out.len() - body_at, body);
-    let checksum = XxHash3_128::oneshot(&out[start..]);
+    let checksum = seal(&out[start..body_at], out[body_at..].chunks(PIECE).map(XxHash3_128::oneshot));
     out.extend_from_slice(&checksum.to_le_bytes());
     Checksum(checksum.to_be_bytes())
 }
 
+/// The checksum of a frame: of what stands before its body, and of the checksums of the body's pieces.
+fn seal(front: &[u8], pieces: impl Iterator<Item = u128>) -> u128 {
+    let mut content = front.to_vec();
+    content.extend(pieces.flat_map(u128::to_le_bytes));
+    XxHash3_128::oneshot(&content)
+}
+
+/// What is known of a piece of a body after one look at it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Piece {
+    checksum: u128,
+    largest: f32,
+}
+
+impl Piece {
+    /// Looks at all of a piece; its last `values` bytes are values of an update.
+    pub fn of(bytes: &[u8], values: usize) -> Self {
+        let largest = bytes::largest_magnitude(&bytes[bytes.len() - values..]);
+        Self { checksum: XxHash3_128::oneshot(bytes), largest: f32::from_bits(largest) }
+    }
+
+    /// Largest magnitude of the values; not finite if one of them is not.
+    pub fn largest(&self) -> f32 {
+        self.largest
+    }
+}
+
 /// A frame taken apart, its lengths checked and its checksum not yet.
+#[derive(Debug)]
 struct Frame<'a> {
-    content: &'a [u8],
+    /// All before the body.
+    front: &'a [u8],
     head: &'a [u8],
     body: &'a [u8],
     checksum: u128,
 }
 
-impl Frame<'_> {
-    /// Holds the checksum against the content and shows `look` the last `values` bytes of the body on the way.
-    fn check(&self, values: usize, mut look: impl FnMut(&[u8])) -> Result<(), WireError> {
-        let (front, values) = self.content.split_at(self.content.len() - values);
-        let mut hasher = xxhash3_128::Hasher::new();
-        hasher.write(front);
-        for piece in values.chunks(PIECE) {
-            hasher.write(piece);
-            look(piece);
-        }
-        if hasher.finish_128() == self.checksum { Ok(()) } else { Err(WireError::ChecksumMismatch) }
+impl<'a> Frame<'a> {
+    /// The pieces of the body, its last `values` bytes values of an update.
+    fn pieces(&self, values: usize) -> impl Iterator<Item = Piece> + 'a {
+        let mut before = self.body.len() - values;
+        self.body.chunks(PIECE).map(move |piece| {
+            let other = before.min(piece.len());
+            before -= other;
+            Piece::of(piece, piece.len() - other)
+        })
+    }
+
+    /// Holds the checksum against the content. Returns the largest magnitude of the values.
+    fn check(&self, pieces: impl Iterator<Item = Piece>) -> Result<f32, WireError> {
+        let mut largest = 0;
+        // NaN lies above all numbers, as it does in a piece.
+        let checksum = seal(
+            self.front,
+            pieces.map(|piece| {
+                largest = largest.max(piece.largest.to_bits());
+                piece.checksum
+            }),
+        );
+        if checksum == self.checksum { Ok(f32::from_bits(largest)) } else { Err(WireError::ChecksumMismatch) }
     }
 }
 
@@ -196,8 +238,9 @@ fn unframe(bytes: &[u8], expected: Kind) -> Result<Frame<'_>, WireError> {
         return Err(WireError::TrailingBytes { extra: bytes.len() - end });
     }
     let (content, checksum) = bytes.split_at(end - CHECKSUM);
-    let (head, body) = content[PREFIX..].split_at(head_len);
-    Ok(Frame { content, head, body, checksum: u128::from_le_bytes(std::array::from_fn(|i| checksum[i])) })
+    let (front, body) = content.split_at(PREFIX + head_len);
+    let head = &front[PREFIX..];
+    Ok(Frame { front, head, body, checksum: u128::from_le_bytes(std::array::from_fn(|i| checksum[i])) })
 }
 
 fn read_head<'a, T: Deserialize<'a>>(frame: &Frame<'a>) -> Result<T, WireError> {
@@ -284,10 +327,9 @@ impl<'a> UpdateView<'a> {
         // Damage is reported as damage, whatever else it makes of the content.
         let shape = Self::shape(&frame, layout);
         let values = shape.as_ref().map_or(0, |(.., values)| values.len());
-        let mut largest = 0;
-        frame.check(values, |piece| largest = largest.max(bytes::largest_magnitude(piece)))?;
+        let largest = frame.check(frame.pieces(values))?;
         let (head, rows, values) = shape?;
-        Ok(Self { head, layout, rows, values, largest: f32::from_bits(largest) })
+        Ok(Self { head, layout, rows, values, largest })
     }
 
     /// Head, row numbers and values.
@@ -339,6 +381,42 @@ impl<'a> UpdateView<'a> {
     }
 }
 
+/// A dense update of which only the lengths and the head have been read: for those who look at its pieces themselves,
+/// one after the other or on several threads, and have a use for them meanwhile.
+#[derive(Debug)]
+pub struct Unchecked<'a> {
+    frame: Frame<'a>,
+    head: UpdateHead,
+    layout: &'a Arc<Layout>,
+}
+
+impl<'a> Unchecked<'a> {
+    /// Reads lengths and head. `None` if the update is not dense, or something is wrong with it;
+    /// [`UpdateView::parse`] says what.
+    pub fn open(message: &'a [u8], layout: &'a Arc<Layout>) -> Option<Self> {
+        let frame = unframe(message, Kind::Update).ok()?;
+        let (head, ..) = UpdateView::shape(&frame, layout).ok()?;
+        head.rows.is_none().then_some(Self { frame, head, layout })
+    }
+
+    /// Everything but the numbers, as it would be if the checksum held.
+    pub fn head(&self) -> &UpdateHead {
+        &self.head
+    }
+
+    /// The values as little-endian bytes, all of them: their pieces are the body's.
+    pub fn value_bytes(&self) -> &'a [u8] {
+        self.frame.body
+    }
+
+    /// Holds the checksum against all pieces, in order.
+    pub fn check(&self, pieces: impl Iterator<Item = Piece>) -> Result<UpdateView<'a>, WireError> {
+        let largest = self.frame.check(pieces)?;
+        let (head, layout, values) = (self.head.clone(), self.layout, self.frame.body);
+        Ok(UpdateView { head, layout, rows: &[], values, largest })
+    }
+}
+
 impl Outbound for EvaluationCounts {
     const KIND: Kind = Kind::EvaluationCounts;
     fn client(&self) -> ClientId {
@@ -356,7 +434,7 @@ impl EvaluationCounts {
     /// Reads a framed message.
     pub fn decode(message: &[u8]) -> Result<Self, WireError> {
         let frame = unframe(message, Kind::EvaluationCounts)?;
-        frame.check(0, |_| {})?;
+        frame.check(frame.pieces(0))?;
         if !frame.body.is_empty() {
             return Err(WireError::TrailingBytes { extra: frame.body.len() });
         }
@@ -418,7 +496,7 @@ impl<'a> PartialView<'a> {
     /// Checks frame, checksum, schema, row numbers and number of sums.
     pub fn parse(message: &'a [u8], layout: &Layout) -> Result<Self, WireError> {
         let frame = unframe(message, Kind::PartialSum)?;
-        frame.check(0, |_| {})?;
+        frame.check(frame.pieces(0))?;
         let head: PartialHead = read_head(&frame)?;
         let (rows, sums) = numbers(&frame, layout, head.schema, head.rows, 8)?;
         Ok(Self { head, rows, sums })

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sottovoce_core::sampling::{below, index};
-use sottovoce_core::wire::{OVERHEAD, UpdateView};
+use sottovoce_core::wire::{OVERHEAD, PIECE, Piece, Unchecked, UpdateView};
 use sottovoce_core::{
     Address, Checksum, ClientId, EvaluationCounts, Layout, Outbound, Purpose, RowBlock, Rows, Stream, Update,
     WireError,
@@ -112,12 +112,15 @@ proptest! {
 
 /// A frame with a valid checksum around any head and body.
 fn sealed(kind: u16, head: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut bytes = b"SVFL\x02\x00".to_vec();
+    let mut bytes = b"SVFL\x03\x00".to_vec();
     bytes.extend(kind.to_le_bytes());
     bytes.extend((head.len() as u32).to_le_bytes());
     bytes.extend((body.len() as u64).to_le_bytes());
-    bytes.extend([head, body].concat());
-    bytes.extend(XxHash3_128::oneshot(&bytes).to_le_bytes());
+    bytes.extend(head);
+    let mut content = bytes.clone();
+    body.chunks(32_768).for_each(|piece| content.extend(XxHash3_128::oneshot(piece).to_le_bytes()));
+    bytes.extend(body);
+    bytes.extend(XxHash3_128::oneshot(&content).to_le_bytes());
     bytes
 }
 
@@ -215,6 +218,51 @@ fn lengths_that_promise_too_much_are_refused_before_anything_is_allocated() {
     assert!(matches!(parse(&sealed(1, &head, &[])), WireError::Truncated { .. }));
 }
 
+/// A body of several pieces: looked at in place or piece by piece, the same holds.
+#[test]
+fn pieces_are_the_message() {
+    let layout = Layout::new(&[("table", 300, 100)]).unwrap();
+    let values: Vec<f32> = (0..30_000).map(|i| (i as f32 - 2e4) / 7.0).collect();
+    let delta = RowBlock::new(layout.clone(), Rows::All, values).unwrap();
+    let good = message(&Update { delta, ..example() });
+    let (head, body) = parts(&good);
+    assert_eq!(good, sealed(1, &head, &body));
+    let pieces =
+        |bytes: &[u8]| -> Vec<Piece> { bytes.chunks(PIECE).map(|p| Piece::of(p, p.len())).collect() };
+    let check = |bytes: &[u8]| {
+        let update = Unchecked::open(bytes, &layout).expect("a head that can be read");
+        let mut seen = pieces(update.value_bytes());
+        assert_eq!(seen.len(), 4);
+        let view = update.check(seen.iter().copied()).map(|view| (view.largest(), view.to_update()));
+        seen.swap(0, 2);
+        assert!(update.check(seen.iter().copied()).is_err(), "pieces in another order");
+        assert!(update.check(seen[1..].iter().copied()).is_err(), "a piece less");
+        view
+    };
+    let view = UpdateView::parse(&good, &layout).unwrap();
+    assert_eq!(check(&good).unwrap(), (view.largest(), view.to_update()));
+    assert_eq!(view.largest(), 2e4 / 7.0);
+    let mut s = Address::new(3, Purpose::Test).stream();
+    let start = good.len() - 16 - body.len();
+    for _ in 0..300 {
+        let mut bytes = good.clone();
+        let bit = index(&mut s, 8 * (bytes.len() - start));
+        bytes[start + bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(check(&bytes).unwrap_err(), WireError::ChecksumMismatch);
+        assert_eq!(UpdateView::parse(&bytes, &layout).unwrap_err(), WireError::ChecksumMismatch);
+    }
+    // The largest magnitude is that of values alone, wherever row numbers end.
+    let rows: Vec<u32> = (0..150).map(|i| 2 * i).collect();
+    let layout = Layout::new(&[("table", 20_000, 1)]).unwrap();
+    let rows: Vec<u32> = rows.into_iter().chain(300..19_000).collect();
+    let mut values = vec![0.5; rows.len()];
+    values[0] = -3.0;
+    let delta = RowBlock::new(layout.clone(), Rows::Some(rows.into()), values).unwrap();
+    let sparse = message(&Update { delta, ..example() });
+    assert_eq!(UpdateView::parse(&sparse, &layout).unwrap().largest(), 3.0);
+    assert!(Unchecked::open(&sparse, &layout).is_none());
+}
+
 #[test]
 fn one_kind_is_not_read_as_another() {
     let counts = EvaluationCounts { client: ClientId(1), round: 2, examples: 30, correct: 4 };
@@ -226,8 +274,8 @@ fn one_kind_is_not_read_as_another() {
     let padded = sealed(2, &head, &[0; 4]);
     assert_eq!(EvaluationCounts::decode(&padded), Err(WireError::TrailingBytes { extra: 4 }));
     let mut later = counts.clone();
-    later[4] = 3;
-    assert_eq!(EvaluationCounts::decode(&later), Err(WireError::Version { expected: 2, got: 3 }));
+    later[4] = 4;
+    assert_eq!(EvaluationCounts::decode(&later), Err(WireError::Version { expected: 3, got: 4 }));
     later[0] = b'X';
     assert_eq!(EvaluationCounts::decode(&later), Err(WireError::Magic));
 }

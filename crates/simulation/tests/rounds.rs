@@ -9,7 +9,7 @@ use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Rejection};
 use sottovoce_algorithms::{FedAvg, FedProx};
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, ClientError, ClientId, Checksum, LedgerLine, Purpose, RowBlock, Transform,
+    Address, Aggregate, Algorithm, Checksum, ClientError, ClientId, LedgerLine, Purpose, RowBlock, Transform,
     Update,
 };
 use sottovoce_models::Workspace;

@@ -2,7 +2,8 @@
 
 use super::super::aggregate::AggregateFailure;
 use rayon::prelude::*;
-use sottovoce::aggregator::{OpenRound, PartialSum, finish};
+use sottovoce::aggregator::sum::finish_in;
+use sottovoce::aggregator::{OpenRound, PartialSum};
 use sottovoce::arrays::Number;
 use sottovoce::core::{Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update};
 use std::hint::black_box;
@@ -43,13 +44,15 @@ pub(super) struct Server {
     layout: Arc<Layout>,
     cohort: Vec<u64>,
     part: PartialSum,
+    /// The values of the last mean.
+    mean: Vec<f32>,
 }
 
 impl Server {
     /// With an empty sum.
     pub(super) fn new(layout: Arc<Layout>, clients: usize) -> Self {
         let part = PartialSum::new(layout.clone(), CAP);
-        Self { layout, cohort: (0..clients as u64).collect(), part }
+        Self { layout, cohort: (0..clients as u64).collect(), part, mean: Vec::new() }
     }
 
     /// Receives all messages on the threads of the current pool, and finishes the mean.
@@ -59,7 +62,8 @@ impl Server {
         for answer in open.receive_all(&mut self.part, messages) {
             answer?;
         }
-        black_box(finish(&[&self.part])?);
+        let mean = finish_in(&[&self.part], std::mem::take(&mut self.mean))?;
+        self.mean = black_box(mean).delta.into_values();
         Ok(())
     }
 }

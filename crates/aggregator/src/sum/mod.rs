@@ -10,20 +10,20 @@
 //! - the quotient is rounded once to `f64` and once to `f32`.
 //!
 //! The product is exact in `f64` (24 bits of value, at most 29 of weight, a power of two), and rounded to nearest,
-//! ties to even. Cost: one read of the message, and of the sums for each group of dense messages; memory is the sums
-//! of the rows that were touched, however many updates arrive.
+//! ties to even. Memory is the sums of the rows that were touched, however many updates arrive.
 
 mod edge;
+mod stream;
 
 use crate::error::{AggregateError, Rejection};
-use crate::grid::kernels::{Rows as Addends, TOGETHER, add_f32};
-use crate::grid::{BLOCK, Grid, LARGEST, Products, group_size};
+use crate::grid::kernels::{Rows as Addends, add_f32};
+use crate::grid::{BLOCK, Grid, LARGEST, Products};
 use rayon::prelude::*;
-use sottovoce_core::wire::UpdateView;
+use sottovoce_core::wire::{UpdateHead, UpdateView};
 use sottovoce_core::{Aggregate, Layout, RowBlock, Rows, bytes};
-use std::array;
 use std::ops::Range;
 use std::sync::Arc;
+pub(crate) use stream::Early;
 
 /// Largest weight that any configuration may allow: products with 24-bit values stay exact.
 pub const MAX_WEIGHT_CAP: u64 = 1 << 29;
@@ -92,7 +92,7 @@ impl PartialSum {
 
     /// Adds an update with the factor that [`factor`](Self::factor) gave it.
     pub(crate) fn add_one(&mut self, update: &UpdateView<'_>, factor: f64) {
-        if update.rows().is_none() {
+        if update.head.rows.is_none() {
             self.make_dense();
             self.set();
             add_f32(&mut self.sums, &Addends { rows: &[update.value_bytes()], factors: &[factor] });
@@ -102,50 +102,16 @@ impl PartialSum {
         self.count(update, factor);
     }
 
-    /// Adds updates together, dense ones in parallel over coordinates: the sums are read and written once for
-    /// [`TOGETHER`] of them. Each with its factor, as [`factor`](Self::factor) gave it.
-    pub(crate) fn add_all(&mut self, updates: &[(UpdateView<'_>, f64)]) {
-        let dense: Vec<_> = updates.iter().filter(|(u, _)| u.rows().is_none()).collect();
-        if !dense.is_empty() {
-            self.make_dense();
-            let stale = std::mem::take(&mut self.stale);
-            self.sums.par_chunks_mut(BLOCK).enumerate().for_each(|(block, sums)| {
-                if stale {
-                    sums.fill(0);
-                }
-                let range = 4 * block * BLOCK..4 * (block * BLOCK + sums.len());
-                for group in dense.chunks(group_size(dense.len())) {
-                    let get =
-                        |i: usize| group.get(i).map_or(&[][..], |(u, _)| &u.value_bytes()[range.clone()]);
-                    let rows: [&[u8]; TOGETHER] = array::from_fn(get);
-                    let factors: [f64; TOGETHER] = array::from_fn(|i| group.get(i).map_or(0.0, |(_, f)| *f));
-                    let n = group.len();
-                    add_f32(sums, &Addends { rows: &rows[..n], factors: &factors[..n] });
-                }
-            });
-        }
-        for (update, factor) in updates {
-            if update.rows().is_some() {
-                self.add_rows(update, *factor);
-            }
-            self.count(update, *factor);
-        }
-    }
-
     /// What the update's values are multiplied with, if it can be added.
     pub(crate) fn factor(&self, update: &UpdateView<'_>) -> Result<f64, Rejection> {
-        let (client, weight) = (update.head.client, update.head.weight);
-        if weight > self.cap {
-            return Err(Rejection::WeightAboveCap { client, weight, cap: self.cap });
-        }
-        let factor = weight as f64 / self.cap as f64 * Grid::STREAMING.scale;
-        let refused = |v: f32| !v.is_finite() || f64::from(v.abs()) * factor >= LARGEST;
-        if !refused(update.largest()) {
+        let factor = self.scale(&update.head)?;
+        if fits(update.largest(), factor) {
             return Ok(factor);
         }
+        let client = update.head.client;
         let mut values = update.ranges().flatten().zip(bytes::f32s(update.value_bytes()));
         let (coordinate, value) =
-            values.find(|(_, v)| refused(*v)).expect("the largest magnitude is one of the values");
+            values.find(|(_, v)| !fits(*v, factor)).expect("the largest magnitude is one of the values");
         Err(if value.is_finite() {
             Rejection::OutOfRange { client, coordinate, value, limit: (LARGEST / factor) as f32 }
         } else {
@@ -153,7 +119,17 @@ impl PartialSum {
         })
     }
 
-    fn count(&mut self, update: &UpdateView<'_>, factor: f64) {
+    /// What the values of an update with this head are multiplied with.
+    pub(crate) fn scale(&self, head: &UpdateHead) -> Result<f64, Rejection> {
+        let (client, weight) = (head.client, head.weight);
+        if weight > self.cap {
+            return Err(Rejection::WeightAboveCap { client, weight, cap: self.cap });
+        }
+        Ok(weight as f64 / self.cap as f64 * Grid::STREAMING.scale)
+    }
+
+    /// Notes an update that has been added.
+    pub(crate) fn count(&mut self, update: &UpdateView<'_>, factor: f64) {
         // Whether the sum is full is for `finish` to say, over all parts: an answer here would depend on which
         // updates met in this part. Until then a full sum wraps, and nobody reads it.
         self.bound = self.bound.saturating_add((f64::from(update.largest()) * factor) as u64 + 1);
@@ -263,6 +239,11 @@ impl PartialSum {
     }
 }
 
+/// Whether a value, or the largest magnitude of some, can be added with this factor.
+fn fits(value: f32, factor: f64) -> bool {
+    value.is_finite() && f64::from(value.abs()) * factor < LARGEST
+}
+
 /// Sums wrap, as those of a full sum do; nobody reads them.
 fn add_sums(sums: &mut [i64], others: &[i64]) {
     for (sum, other) in sums.iter_mut().zip(others) {
@@ -272,6 +253,12 @@ fn add_sums(sums: &mut [i64], others: &[i64]) {
 
 /// Merges the parts of a round into one mean. Rows come out ascending; the bits depend on the updates alone.
 pub fn finish(parts: &[&PartialSum]) -> Result<Aggregate, AggregateError> {
+    finish_in(parts, Vec::new())
+}
+
+/// The same in memory that is there already, of an earlier mean's values: fresh memory costs as much as the sum of a few
+/// updates. What it holds does not matter.
+pub fn finish_in(parts: &[&PartialSum], memory: Vec<f32>) -> Result<Aggregate, AggregateError> {
     let updates = parts.iter().fold(0u64, |all, p| all.saturating_add(p.updates));
     let weight = parts.iter().fold(0u64, |all, p| all.saturating_add(p.weight));
     let Some(first) = parts.first().filter(|_| updates > 0) else { return Err(AggregateError::NoUpdates) };
@@ -286,16 +273,32 @@ pub fn finish(parts: &[&PartialSum]) -> Result<Aggregate, AggregateError> {
     let (divisor, unit) = (weight as f64, first.cap as f64 / Grid::STREAMING.scale);
     let parts: Vec<&PartialSum> = parts.iter().copied().filter(|p| !p.rows.is_empty()).collect();
     let (rows, values) = if parts.iter().all(|p| p.dense) {
-        (Rows::All, dense_means(layout, &parts, divisor, unit))
+        (Rows::All, dense_means(memory, layout, &parts, divisor, unit))
     } else {
-        row_means(layout, &parts, divisor, unit)
+        row_means(memory, layout, &parts, divisor, unit)
     };
     let delta = RowBlock::new(layout.clone(), rows, values).expect("rows are sorted and inside the layout");
     Ok(Aggregate { delta, weight, updates })
 }
 
-fn dense_means(layout: &Layout, parts: &[&PartialSum], divisor: f64, unit: f64) -> Vec<f32> {
-    let mut means = vec![0.0; layout.params()];
+/// Numbers of which each is written before it is read.
+fn sized(mut memory: Vec<f32>, len: usize) -> Vec<f32> {
+    if memory.capacity() < len {
+        // The system hands out zeros, and a page of them only when it is written.
+        return vec![0.0; len];
+    }
+    memory.resize(len, 0.0);
+    memory
+}
+
+fn dense_means(
+    memory: Vec<f32>,
+    layout: &Layout,
+    parts: &[&PartialSum],
+    divisor: f64,
+    unit: f64,
+) -> Vec<f32> {
+    let mut means = sized(memory, layout.params());
     means.par_chunks_mut(BLOCK).enumerate().for_each(|(block, means)| {
         let range = block * BLOCK..block * BLOCK + means.len();
         if let [one] = parts {
@@ -310,11 +313,17 @@ fn dense_means(layout: &Layout, parts: &[&PartialSum], divisor: f64, unit: f64) 
     means
 }
 
-fn row_means(layout: &Layout, parts: &[&PartialSum], divisor: f64, unit: f64) -> (Rows, Vec<f32>) {
+fn row_means(
+    memory: Vec<f32>,
+    layout: &Layout,
+    parts: &[&PartialSum],
+    divisor: f64,
+    unit: f64,
+) -> (Rows, Vec<f32>) {
     let mut rows: Vec<u32> = parts.iter().flat_map(|p| p.rows.iter().copied()).collect();
     rows.sort_unstable();
     rows.dedup();
-    let mut means = vec![0.0; layout.params_in(rows.iter().copied())];
+    let mut means = sized(memory, layout.params_in(rows.iter().copied()));
     let mut rest = &mut means[..];
     let mut pieces = Vec::with_capacity(rows.len().div_ceil(ROWS));
     for rows in rows.chunks(ROWS) {
