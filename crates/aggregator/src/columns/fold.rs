@@ -1,82 +1,14 @@
-//! What a sorted column comes to: one number.
+//! What the values of a column come to: one number.
 
+use super::number::Number;
+use super::vector::Vector;
 use super::{Line, WIDTH};
-use std::fmt::Debug;
+use std::ops::Range;
 
-/// A float and the integer that sorts like it.
-pub trait Number: Copy + Send + Sync + Debug + 'static {
-    /// Ordered as the numbers are: -NaN, -∞, …, -0, +0, …, ∞, NaN.
-    type Key: Copy + Ord + Send + Debug;
-    /// 2^-64 for a column whose sum could overflow `f64`, else 1.
-    fn scale(largest: f64) -> f64;
-    /// The key.
-    fn key(self) -> Self::Key;
-    /// The number of a key, as `f64`.
-    fn value(key: Self::Key) -> f64;
-    /// Whether a key is that of a finite number.
-    fn finite(key: Self::Key) -> bool;
-    /// The nearest of this type.
-    fn nearest(value: f64) -> Self;
-}
-
-macro_rules! number {
-    ($float:ty, $bits:ty, $key:ty, $scale:expr) => {
-        impl Number for $float {
-            type Key = $key;
-            #[inline(always)]
-            fn scale(largest: f64) -> f64 {
-                $scale(largest)
-            }
-            #[inline(always)]
-            fn key(self) -> $key {
-                let bits = self.to_bits() as $key;
-                bits ^ ((bits >> (<$key>::BITS - 1)) & <$key>::MAX)
-            }
-            #[inline(always)]
-            fn value(key: $key) -> f64 {
-                f64::from(<$float>::from_bits((key ^ ((key >> (<$key>::BITS - 1)) & <$key>::MAX)) as $bits))
-            }
-            #[inline(always)]
-            fn finite(key: $key) -> bool {
-                key >= (-<$float>::MAX).key() && key <= <$float>::MAX.key()
-            }
-            #[inline(always)]
-            fn nearest(value: f64) -> Self {
-                value as $float
-            }
-        }
-    };
-}
-
-number!(f32, u32, i32, |_| 1.0);
-number!(f64, u64, i64, |largest| if largest >= HUGE { TINY_SCALE } else { 1.0 });
-
-const HUGE: f64 = f64::from_bits((959 + 1023) << 52); // 2^959
-const TINY_SCALE: f64 = f64::from_bits((1023 - 64) << 52); // 2^-64
-
-/// How to fold a sorted column.
-#[derive(Debug, Clone, Copy)]
-pub enum Fold {
-    /// Mean of the values of ranks `from..to`.
-    Mean { from: usize, to: usize },
-    /// Mean of the `keep` values nearest to the median.
-    Around { keep: usize },
-}
-
-/// Whether all values of the sorted columns are finite.
+/// Whether all values of sorted columns are finite, by the `first` and the `last` row.
 #[inline(always)]
-pub(super) fn finite<T: Number>(sorted: &[Line<T::Key>]) -> bool {
-    let (first, last) = (sorted[0], sorted[sorted.len() - 1]);
+pub(super) fn finite<T: Number>(first: &Line<T::Key>, last: &Line<T::Key>) -> bool {
     (0..WIDTH).fold(true, |all, c| all & T::finite(first.0[c]) & T::finite(last.0[c]))
-}
-
-/// Folds sorted columns of finite values.
-#[inline(always)]
-pub(super) fn fold<T: Number>(sorted: &[Line<T::Key>], by: Fold) -> [T; WIDTH] {
-    match by {
-        Fold::Mean { from, to } => mean::<T, T>(&sorted[from..to]),
-        Fold::Around { keep } => around::<T>(sorted, keep),
-    }
 }
 
 type Columns = [f64; WIDTH];
@@ -92,26 +24,97 @@ fn scales<T: Number>(smallest: &Columns, largest: &Columns) -> Columns {
     std::array::from_fn(|c| T::scale(smallest[c].abs().max(largest[c].abs())))
 }
 
-/// Mean of each column.
+/// Mean of each column over some of the lines, which may come in any order.
 #[inline(always)]
-fn mean<T: Number, Out: Number>(sorted: &[Line<T::Key>]) -> [Out; WIDTH] {
-    let (smallest, largest) = (values::<T>(&sorted[0]), values::<T>(&sorted[sorted.len() - 1]));
+pub(super) fn mean<T: Number, V: Vector<T>, Out: Number>(
+    lines: &[Line<T::Key>],
+    kept: &[Range<usize>],
+) -> [Out; WIDTH] {
+    let count = kept.iter().map(ExactSizeIterator::len).sum();
+    let (smallest, largest) = extremes::<T, V>(lines, kept);
+    let (smallest, largest) = (values::<T>(&smallest), values::<T>(&largest));
     let scales = scales::<T>(&smallest, &largest);
-    let mut sums = [0.0; WIDTH];
-    for line in sorted {
-        for c in 0..WIDTH {
-            sums[c] += T::value(line.0[c]) * scales[c];
+    let sums = if count <= 2 {
+        let mut sums = [0.0; WIDTH];
+        for line in kept.iter().flat_map(|kept| &lines[kept.clone()]) {
+            for c in 0..WIDTH {
+                sums[c] += T::value(line.0[c]) * scales[c];
+            }
         }
-    }
-    quotients(&sums, sorted.len(), &scales, &smallest, &largest)
+        sums
+    } else {
+        let round =
+            std::array::from_fn(|c| rounding(smallest[c].abs().max(largest[c].abs()) * scales[c], count));
+        sums::<T, V>(lines, kept, &scales, &round, count)
+    };
+    quotients(&sums, count, &scales, &smallest, &largest)
 }
 
-/// Mean of the `keep` values nearest to the median.
+/// The smallest and the largest key of each column in some of the lines.
 #[inline(always)]
-fn around<T: Number>(sorted: &[Line<T::Key>], keep: usize) -> [T; WIDTH] {
+fn extremes<T: Number, V: Vector<T>>(
+    lines: &[Line<T::Key>],
+    kept: &[Range<usize>],
+) -> (Line<T::Key>, Line<T::Key>) {
+    let first = lines[kept[0].start];
+    let (mut smallest, mut largest) = (first, first);
+    for part in 0..V::PARTS {
+        let (mut low, mut high) = (V::load(&first, part), V::load(&first, part));
+        for kept in kept {
+            for line in &lines[kept.clone()] {
+                let keys = V::load(line, part);
+                (low, high) = (low.smaller(keys), high.larger(keys));
+            }
+        }
+        low.store(&mut smallest, part);
+        high.store(&mut largest, part);
+    }
+    (smallest, largest)
+}
+
+/// Sums of `count` scaled values of each column, each rounded as [`rounding`] says.
+#[inline(always)]
+fn sums<T: Number, V: Vector<T>>(
+    lines: &[Line<T::Key>],
+    kept: &[Range<usize>],
+    scales: &Columns,
+    round: &Columns,
+    count: usize,
+) -> Columns {
+    let mut bits = [0; WIDTH];
+    for part in 0..V::PARTS {
+        let (scale, round) = (V::wide(scales, part), V::wide(round, part));
+        let mut sums = V::wide(&[0.0; WIDTH], part);
+        for kept in kept {
+            for line in &lines[kept.clone()] {
+                V::load(line, part).add_bits(&mut sums, &scale, &round);
+            }
+        }
+        V::store_bits(&sums, &mut bits, part);
+    }
+    std::array::from_fn(|c| {
+        let excess = (round[c].to_bits() as i64).wrapping_mul(count as i64);
+        let unit = f64::from_bits(round[c].to_bits() + 1) - round[c];
+        bits[c].wrapping_sub(excess) as f64 * unit
+    })
+}
+
+/// The number 1.5 · 2^52 q, whose sum with a value is rounded to a multiple of q and has bits that count these
+/// multiples: q is the smallest power of two for which `count` values up to `largest` in magnitude can be added so.
+#[inline(always)]
+fn rounding(largest: f64, count: usize) -> f64 {
+    // Values stay below 2^51 multiples, sums of `count` of them below 2^62.
+    let room = 51.min(62 - (usize::BITS - count.leading_zeros()) as u64);
+    let exponent = (largest.to_bits() >> 52) + 1;
+    f64::from_bits((exponent + 52 - room) << 52 | 1 << 51)
+}
+
+/// Mean of the `keep` values of sorted columns that are nearest to the median.
+#[inline(always)]
+pub(super) fn around<T: Number, V: Vector<T>>(sorted: &[Line<T::Key>], keep: usize) -> [T; WIDTH] {
     let n = sorted.len();
     let extremes = scales::<T>(&values::<T>(&sorted[0]), &values::<T>(&sorted[n - 1]));
-    let middle = mean::<T, f64>(&sorted[(n - 1) / 2..n / 2 + 1]);
+    let middle = mean::<T, V, f64>(sorted, std::slice::from_ref(&((n - 1) / 2..n / 2 + 1)));
     // The nearest values are neighbours in the sorted column. They begin behind every value that is further from the
     // median than the one `keep` ranks above it. Counted in `f64`, which vectorises. Halving keeps distances of huge values finite.
     let mut begin = [0.0; WIDTH];

@@ -1,27 +1,36 @@
-//! Columns of a stack, sorted many at a time: what the coordinate-wise rules are made of.
+//! Columns of a stack, many at a time: what the coordinate-wise rules are made of.
 //!
-//! Sixteen columns are copied into a contiguous scratch as integers that sort like the floats they stand for, sorted
-//! with a network whose comparators are one vector minimum and one maximum, and folded into one number each. What a
-//! column comes to depends on its sorted values alone, so the rows may come in any order.
+//! Sixteen columns are read as integers that sort like the floats they stand for, their rows told apart by rank with
+//! comparators of one vector minimum and one maximum, and those of the ranks asked for folded into one number a
+//! column. Rows are sorted in blocks that fit into registers; then a tournament of blocks finds the ranks
+//! ([`selection`]), or all of them are merged ([`network`]), whichever takes fewer comparators. What a column comes to
+//! depends on its sorted values alone, so the rows may come in any order.
 //!
 //! - Zeros: -0 counts as +0, and no result is -0.
-//! - NaN and infinity end up first or last in a sorted column; that is where they are looked for.
-//! - Means are sums in `f64` in ascending order, brought back between the smallest and the largest value summed. An
-//!   `f64` column with a magnitude of 2^959 or more is summed as multiples of 2^64, so no sum overflows.
+//! - NaN and infinity end up first or last in a sorted block; that is where they are looked for.
+//! - Means over ranks: more than two values are rounded to multiples of a power of two and summed as integers, so that
+//!   no order shows. That is off by at most 2^-51 of the largest magnitude summed, or by n 2^-61 of it where that is
+//!   more, and brought back between the smallest and the largest value summed.
+//! - Means around the median are sums in `f64` in ascending order, brought back likewise.
+//! - An `f64` column with a magnitude of 2^959 or more is summed as multiples of 2^64, so no sum overflows.
 //!
-//! n clients, d parameters: O(n d log² n) comparisons, for n up to some thousands faster than selection; memory
-//! d + 64 n bytes a thread (128 n for `f64`).
+//! n clients, d parameters: O(n d log² n) comparisons or fewer, for n up to some thousands faster than selection by
+//! pivots; memory d + 64 n bytes a thread (128 n for `f64`).
 
+mod blocks;
 mod fold;
 mod network;
+mod number;
+mod selection;
 #[cfg(test)]
 mod tests;
 mod vector;
 
-use fold::Number;
+use number::Number;
+use selection::{SORTED, Selection};
+use vector::Vector;
 
 use crate::stack::{Element, Stack, StackError};
-use fold::Fold;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -35,17 +44,35 @@ const BLOCK: usize = 16 * WIDTH;
 #[repr(C, align(64))]
 pub struct Line<K>([K; WIDTH]);
 
+/// What a column comes to: the mean of some of its values.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    /// How rows are told apart by rank, and which are summed.
+    selection: Selection,
+    /// Of sorted columns those values are summed that are nearest to the median, so many.
+    around: Option<usize>,
+}
+
 /// Column-wise order statistics for one type of number.
 pub trait Columns: Number {
     /// Folds the columns of `out` that begin at `start`; false if one of them holds NaN or infinity. `lines` is
-    /// scratch, as long as `rows`.
+    /// scratch.
     fn fold(
         rows: &[&[Self]],
         start: usize,
-        by: Fold,
+        by: &Fold,
         lines: &mut [Line<Self::Key>],
         out: &mut [Self],
     ) -> bool;
+}
+
+/// Everything that a kernel for one CPU needs.
+struct Work<'a, T: Number> {
+    rows: &'a [&'a [T]],
+    start: usize,
+    by: &'a Fold,
+    lines: &'a mut [Line<T::Key>],
+    out: &'a mut [T],
 }
 
 macro_rules! columns {
@@ -54,47 +81,43 @@ macro_rules! columns {
             fn fold(
                 rows: &[&[Self]],
                 start: usize,
-                by: Fold,
+                by: &Fold,
                 lines: &mut [Line<Self::Key>],
                 out: &mut [Self],
             ) -> bool {
-                type Lines<'a> = &'a mut [Line<<$float as Number>::Key>];
-                #[cfg(target_arch = "x86_64")]
-                {
-                    #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
-                    fn wide(
-                        rows: &[&[$float]],
-                        start: usize,
-                        by: Fold,
-                        lines: Lines<'_>,
-                        out: &mut [$float],
-                    ) -> bool {
-                        fold_block::<$float, $avx512>(rows, start, by, lines, out)
-                    }
-                    #[target_feature(enable = "avx2")]
-                    fn medium(
-                        rows: &[&[$float]],
-                        start: usize,
-                        by: Fold,
-                        lines: Lines<'_>,
-                        out: &mut [$float],
-                    ) -> bool {
-                        fold_block::<$float, $avx2>(rows, start, by, lines, out)
-                    }
-                    if is_x86_feature_detected!("avx512f")
-                        && is_x86_feature_detected!("avx512vl")
-                        && is_x86_feature_detected!("avx512bw")
-                        && is_x86_feature_detected!("avx512dq")
+                fn on_this_cpu<const G: usize>(work: Work<'_, $float>) -> bool {
+                    #[cfg(target_arch = "x86_64")]
                     {
-                        // SAFETY: the CPU has these features, as just detected.
-                        return unsafe { wide(rows, start, by, lines, out) };
+                        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
+                        fn wide<const G: usize>(work: Work<'_, $float>) -> bool {
+                            fold_block::<$float, $avx512, G>(work)
+                        }
+                        #[target_feature(enable = "avx2")]
+                        fn medium<const G: usize>(work: Work<'_, $float>) -> bool {
+                            fold_block::<$float, $avx2, G>(work)
+                        }
+                        if is_x86_feature_detected!("avx512f")
+                            && is_x86_feature_detected!("avx512vl")
+                            && is_x86_feature_detected!("avx512bw")
+                            && is_x86_feature_detected!("avx512dq")
+                        {
+                            // SAFETY: the CPU has these features, as just detected.
+                            return unsafe { wide::<G>(work) };
+                        }
+                        if is_x86_feature_detected!("avx2") {
+                            // SAFETY: the CPU has this feature, as just detected.
+                            return unsafe { medium::<G>(work) };
+                        }
                     }
-                    if is_x86_feature_detected!("avx2") {
-                        // SAFETY: the CPU has this feature, as just detected.
-                        return unsafe { medium(rows, start, by, lines, out) };
-                    }
+                    fold_block::<$float, vector::Portable<<$float as Number>::Key>, G>(work)
                 }
-                fold_block::<$float, vector::Portable<<$float as Number>::Key>>(rows, start, by, lines, out)
+                let work = Work { rows, start, by, lines, out };
+                match by.selection.size {
+                    10 => on_this_cpu::<10>(work),
+                    16 => on_this_cpu::<16>(work),
+                    20 => on_this_cpu::<20>(work),
+                    _ => on_this_cpu::<SORTED>(work),
+                }
             }
         }
     };
@@ -103,42 +126,59 @@ macro_rules! columns {
 columns!(f32, vector::Avx512<i32>, vector::Avx2<i32>);
 columns!(f64, vector::Avx512<i64>, vector::Avx2<i64>);
 
-/// [`Columns::fold`] with vectors of type `V`.
+/// [`Columns::fold`] with vectors of type `V` and blocks of `G` rows.
 #[inline(always)]
-fn fold_block<T: Number, V: vector::Vector<T::Key>>(
-    rows: &[&[T]],
-    start: usize,
-    by: Fold,
-    lines: &mut [Line<T::Key>],
-    out: &mut [T],
-) -> bool {
+fn fold_block<T: Number, V: Vector<T>, const G: usize>(work: Work<'_, T>) -> bool {
+    let Work { rows, start, by, lines, out } = work;
     for (i, out) in out.chunks_mut(WIDTH).enumerate() {
-        let at = start + i * WIDTH;
-        for (line, row) in lines.iter_mut().zip(rows) {
-            match row[at..].first_chunk::<WIDTH>() {
-                Some(values) => line.0 = values.map(T::key),
-                None => {
-                    line.0 = [T::nearest(0.0).key(); WIDTH];
-                    for (key, value) in line.0.iter_mut().zip(&row[at..]) {
-                        *key = value.key();
-                    }
-                }
-            }
-        }
-        network::sort::<T::Key, V>(lines);
-        if !fold::finite::<T>(lines) {
+        if !arrange::<T, V, G>(rows, start + i * WIDTH, &by.selection.splits, lines) {
             return false;
         }
-        let folded = fold::fold::<T>(lines, by);
+        let folded = match by.around {
+            Some(keep) if G == SORTED => fold::around::<T, V>(&lines[..rows.len()], keep),
+            _ => fold::mean::<T, V, T>(lines, &by.selection.kept),
+        };
         out.copy_from_slice(&folded[..out.len()]);
     }
     true
 }
 
+/// Tells the rows of the sixteen columns from `at` on apart by rank; false if one of them holds NaN or infinity.
+#[inline(always)]
+fn arrange<T: Number, V: Vector<T>, const G: usize>(
+    rows: &[&[T]],
+    at: usize,
+    splits: &[blocks::Split],
+    lines: &mut [Line<T::Key>],
+) -> bool {
+    if G == SORTED {
+        network::sort::<T, V>(rows, at, lines);
+        return fold::finite::<T>(&lines[0], &lines[rows.len() - 1]);
+    }
+    let (mut first, mut last) = (lines[0], lines[0]);
+    for (i, (rows, lines)) in rows.chunks(G).zip(lines.as_chunks_mut::<G>().0).enumerate() {
+        blocks::sort::<T, V, G>(rows, at, lines);
+        for part in 0..V::PARTS {
+            let (low, high) = (V::load(&lines[0], part), V::load(&lines[rows.len() - 1], part));
+            let (low, high) = if i == 0 {
+                (low, high)
+            } else {
+                (low.smaller(V::load(&first, part)), high.larger(V::load(&last, part)))
+            };
+            low.store(&mut first, part);
+            high.store(&mut last, part);
+        }
+    }
+    for split in splits {
+        blocks::split::<T, V, G>(lines, split);
+    }
+    fold::finite::<T>(&first, &last)
+}
+
 /// Folds every column of the stack.
-fn fold_columns<T: Element>(stack: &Stack<'_, T>, by: Fold) -> Result<Vec<T>, StackError> {
+fn fold_columns<T: Element>(stack: &Stack<'_, T>, by: &Fold) -> Result<Vec<T>, StackError> {
     let mut out = vec![T::from_f64(0.0); stack.params()];
-    let scratch = || vec![Line([T::nearest(0.0).key(); WIDTH]); stack.clients()];
+    let scratch = || vec![Line([T::TOP; WIDTH]); by.selection.lines];
     let finite = out.par_chunks_mut(BLOCK).enumerate().try_for_each_init(scratch, |lines, (i, out)| {
         T::fold(stack.rows(), i * BLOCK, by, lines, out).then_some(())
     });
@@ -154,7 +194,7 @@ pub(crate) fn mean_of_ranks<T: Element>(
     stack: &Stack<'_, T>,
     ranks: Range<usize>,
 ) -> Result<Vec<T>, StackError> {
-    fold_columns(stack, Fold::Mean { from: ranks.start, to: ranks.end })
+    fold_columns(stack, &Fold { selection: Selection::cheapest(stack.clients(), ranks), around: None })
 }
 
 /// The mean, in each column, of the `keep` values nearest to the median (the midpoint, for an even number of rows);
@@ -166,5 +206,6 @@ pub(crate) fn mean_around_median<T: Element>(
     stack: &Stack<'_, T>,
     keep: usize,
 ) -> Result<Vec<T>, StackError> {
-    fold_columns(stack, Fold::Around { keep })
+    let n = stack.clients();
+    fold_columns(stack, &Fold { selection: Selection::sorted(n, 0..n), around: Some(keep) })
 }

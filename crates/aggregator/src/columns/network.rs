@@ -1,41 +1,49 @@
-//! Sorting networks over lines: sixteen rows at a time in registers.
+//! A sorting network over lines: sixteen rows at a time in registers.
 //!
-//! Groups of sixteen rows are sorted with Green's network (60 comparators; Knuth, The Art of Computer Programming,
-//! vol. 3, 2nd ed., 1998, section 5.3.4), then merged in pairs with bitonic merges (Batcher, Sorting networks and their
+//! Sorted blocks of sixteen rows are merged in pairs with bitonic merges (Batcher, Sorting networks and their
 //! applications, AFIPS 1968) whose first layer compares the two halves in opposite directions, so that every
 //! comparator puts the larger key further back. Rows past the end then stay where they are as the largest keys, and
 //! the number of rows need not be a power of two.
 //!
 //! A layer in memory costs two stores a comparator; four layers on sixteen rows held in registers cost half a store.
 
-use super::Line;
+use super::number::Number;
 use super::vector::Vector;
+use super::{Line, blocks};
 
-/// Sorts each column.
+/// Sorts the sixteen columns from `at` on of up to as many rows as there are lines; the largest keys follow. There is
+/// a multiple of sixteen lines.
 #[inline(always)]
-pub(super) fn sort<K: Copy, V: Vector<K>>(lines: &mut [Line<K>]) {
+pub(super) fn sort<T: Number, V: Vector<T>>(rows: &[&[T]], at: usize, lines: &mut [Line<T::Key>]) {
     let n = lines.len();
-    for base in (0..n).step_by(16) {
-        tile::<K, V>(lines, Rows::from(base, 1), sort16);
+    for (rows, lines) in rows.chunks(16).zip(lines.as_chunks_mut().0) {
+        blocks::sort::<T, V, 16>(rows, at, lines);
     }
     let mut half = 16;
     while half < n {
         for base in (0..n - half).step_by(2 * half) {
-            merge::<K, V>(lines, base, half);
+            merge::<T, V>(lines, base, half);
         }
         half *= 2;
     }
 }
 
+/// Comparators that [`sort`] runs for `n` rows.
+pub(super) fn comparators(n: usize) -> usize {
+    let tiles = n.div_ceil(16);
+    let merges = (n.max(16) - 1).ilog2() as usize - 3;
+    tiles * blocks::comparators(16).sort + (5..5 + merges).map(|layers| 8 * tiles * layers).sum::<usize>()
+}
+
 /// Merges the sorted rows from `base` on with the sorted rows from `base + half` on, `half` of each; `half` is a power
 /// of two, at least 16.
 #[inline(always)]
-fn merge<K: Copy, V: Vector<K>>(lines: &mut [Line<K>], base: usize, half: usize) {
+fn merge<T: Number, V: Vector<T>>(lines: &mut [Line<T::Key>], base: usize, half: usize) {
     let stride = half / 8;
     for r in 0..stride {
         let opposite = base + 2 * half - 1 - r;
         let rows = Rows { base: [base + r, opposite], stride: [stride, stride.wrapping_neg()] };
-        tile::<K, V>(lines, rows, halves);
+        tile::<T, V>(lines, rows, halves);
     }
     let end = lines.len().min(base + 2 * half);
     let mut block = stride;
@@ -43,16 +51,16 @@ fn merge<K: Copy, V: Vector<K>>(lines: &mut [Line<K>], base: usize, half: usize)
         let stride = block / 16;
         for start in (base..end).step_by(block) {
             for r in 0..stride {
-                tile::<K, V>(lines, Rows::from(start + r, stride), clean::<K, V, 8>);
+                tile::<T, V>(lines, Rows::from(start + r, stride), clean::<T, V, 8>);
             }
         }
         block = stride;
     }
     for start in (base..end).step_by(16) {
         match block {
-            8 => tile::<K, V>(lines, Rows::from(start, 1), clean::<K, V, 4>),
-            4 => tile::<K, V>(lines, Rows::from(start, 1), clean::<K, V, 2>),
-            2 => tile::<K, V>(lines, Rows::from(start, 1), clean::<K, V, 1>),
+            8 => tile::<T, V>(lines, Rows::from(start, 1), clean::<T, V, 4>),
+            4 => tile::<T, V>(lines, Rows::from(start, 1), clean::<T, V, 2>),
+            2 => tile::<T, V>(lines, Rows::from(start, 1), clean::<T, V, 1>),
             _ => {}
         }
     }
@@ -101,7 +109,7 @@ macro_rules! sixteen {
 
 /// Loads rows, compares them as `network` says, and stores them. Rows past the end are the largest keys.
 #[inline(always)]
-fn tile<K, V: Vector<K>>(lines: &mut [Line<K>], rows: Rows, network: impl Fn(&mut [V; 16])) {
+fn tile<T: Number, V: Vector<T>>(lines: &mut [Line<T::Key>], rows: Rows, network: impl Fn(&mut [V; 16])) {
     for part in 0..V::PARTS {
         let mut v = [V::top(); 16];
         macro_rules! load {
@@ -126,14 +134,14 @@ fn tile<K, V: Vector<K>>(lines: &mut [Line<K>], rows: Rows, network: impl Fn(&mu
 
 /// Puts the smaller keys into `i` and the larger into `j`.
 #[inline(always)]
-fn compare<K, V: Vector<K>>(v: &mut [V; 16], i: usize, j: usize) {
+fn compare<T: Number, V: Vector<T>>(v: &mut [V; 16], i: usize, j: usize) {
     (v[i], v[j]) = v[i].sort2(v[j]);
 }
 
 /// The first four layers of a merge: eight rows of one half with their opposites in the other, then rows of the same
 /// half at distances 4, 2 and 1.
 #[inline(always)]
-fn halves<K, V: Vector<K>>(v: &mut [V; 16]) {
+fn halves<T: Number, V: Vector<T>>(v: &mut [V; 16]) {
     for j in 0..8 {
         compare(v, j, j + 8);
     }
@@ -154,7 +162,7 @@ fn halves<K, V: Vector<K>>(v: &mut [V; 16]) {
 
 /// The layers of a merge at distances `FROM`, `FROM / 2` and so on to 1.
 #[inline(always)]
-fn clean<K, V: Vector<K>, const FROM: usize>(v: &mut [V; 16]) {
+fn clean<T: Number, V: Vector<T>, const FROM: usize>(v: &mut [V; 16]) {
     macro_rules! layer {
         ($d:literal) => {
             if FROM >= $d {
@@ -170,24 +178,4 @@ fn clean<K, V: Vector<K>, const FROM: usize>(v: &mut [V; 16]) {
     layer!(4);
     layer!(2);
     layer!(1);
-}
-
-/// Green's network.
-#[inline(always)]
-fn sort16<K, V: Vector<K>>(v: &mut [V; 16]) {
-    macro_rules! network {
-        ($($i:literal $j:literal,)*) => { $(compare(v, $i, $j);)* };
-    }
-    network! {
-        0 13, 1 12, 2 15, 3 14, 4 8, 5 6, 7 11, 9 10,
-        0 5, 1 7, 2 9, 3 4, 6 13, 8 14, 10 15, 11 12,
-        0 1, 2 3, 4 5, 6 8, 7 9, 10 11, 12 13, 14 15,
-        0 2, 1 3, 4 10, 5 11, 6 7, 8 9, 12 14, 13 15,
-        1 2, 3 12, 4 6, 5 7, 8 10, 9 11, 13 14,
-        1 4, 2 6, 5 8, 7 10, 9 13, 11 14,
-        2 4, 3 6, 9 12, 11 13,
-        3 5, 6 8, 7 9, 10 12,
-        3 4, 5 6, 7 8, 9 10, 11 12,
-        6 7, 8 9,
-    }
 }

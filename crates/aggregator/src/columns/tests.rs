@@ -1,6 +1,9 @@
 //! Column folds against a plain sort, on every CPU and number of threads.
 
-use super::{WIDTH, mean_around_median, mean_of_ranks, network, vector};
+use super::selection::{self, SORTED, Selection};
+use super::{
+    Fold, Line, WIDTH, Work, arrange, fold_block, fold_columns, mean_around_median, mean_of_ranks, vector,
+};
 use crate::rules::{meamed::meamed, median::Even, median::median, trimmed_mean::trimmed_mean};
 use crate::stack::{Element, Stack, StackError};
 use proptest::prelude::*;
@@ -32,6 +35,11 @@ impl Words {
             _ => fraction,
         };
         T::from_f64(sign * magnitude)
+    }
+
+    /// Bits of which each is set with a chance of its own.
+    fn density(&mut self) -> u64 {
+        (0..64).fold(0, |bits, case| bits | u64::from(self.next() % 64 < case) << case)
     }
 
     fn rows<T: Element>(&mut self, n: usize, d: usize) -> Vec<Vec<T>> {
@@ -240,43 +248,153 @@ fn without_trimming_it_is_the_mean() {
     assert_eq!(meamed(&stack(&rows), 0).unwrap(), [4.0; 20]);
 }
 
-/// Sorts `lines` with vectors of type `V`.
-fn sorted<V: vector::Vector<i32>>(lines: &[super::Line<i32>]) -> Vec<[i32; WIDTH]> {
-    let mut lines = lines.to_vec();
-    network::sort::<i32, V>(&mut lines);
-    lines.into_iter().map(|line| line.0).collect()
+/// Sixty-four cases of zeros and ones, for which the smaller is `and` and the larger `or`.
+#[derive(Clone, Copy)]
+struct Cases(u64);
+
+impl vector::Vector<f64> for Cases {
+    const PARTS: usize = 1;
+    fn top() -> Self {
+        Self(u64::MAX)
+    }
+    fn keys(values: &[f64; WIDTH], _: usize) -> Self {
+        Self(values[0].to_bits())
+    }
+    fn load(line: &Line<i64>, _: usize) -> Self {
+        Self(line.0[0] as u64)
+    }
+    fn store(self, line: &mut Line<i64>, _: usize) {
+        line.0[0] = self.0 as i64;
+    }
+    fn smaller(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+    fn larger(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    type Wide = ();
+    fn wide(_: &[f64; WIDTH], _: usize) {}
+    fn add_bits(self, _: &mut (), _: &(), _: &()) {}
+    fn store_bits(_: &(), _: &mut [i64; WIDTH], _: usize) {}
+    fn prefetch(_: *const f64) {}
+}
+
+/// The lines after a selection from zeros and ones.
+fn arranged(selection: &Selection, rows: &[&[f64]]) -> Vec<u64> {
+    let mut lines = vec![Line([0i64; WIDTH]); selection.lines];
+    let arrange = match selection.size {
+        SORTED => arrange::<f64, Cases, SORTED>,
+        10 => arrange::<f64, Cases, 10>,
+        16 => arrange::<f64, Cases, 16>,
+        20 => arrange::<f64, Cases, 20>,
+        size => panic!("no blocks of {size} rows"),
+    };
+    arrange(rows, 0, &selection.splits, &mut lines);
+    lines.into_iter().map(|line| line.0[0] as u64).collect()
 }
 
 #[test]
-fn the_network_of_sixteen_sorts_all_zeros_and_ones() {
-    // A network that sorts these sorts everything (Knuth, vol. 3, section 5.3.4, theorem Z).
-    for first in (0u32..1 << 16).step_by(WIDTH) {
-        let lines: Vec<_> = (0..16)
-            .map(|row| super::Line(std::array::from_fn(|c| ((first + c as u32) >> row & 1) as i32)))
-            .collect();
-        let sorted = sorted::<vector::Portable<i32>>(&lines);
-        assert!(sorted.is_sorted_by(|a, b| (0..WIDTH).all(|c| a[c] <= b[c])), "from {first}");
+fn blocks_sort_all_zeros_and_ones() {
+    // A network that sorts these sorts everything (Knuth, The Art of Computer Programming, vol. 3, 2nd ed., 1998,
+    // section 5.3.4, theorem Z).
+    let masks: [u64; 6] =
+        std::array::from_fn(|i| (0..64).filter(|case| case >> i & 1 == 1).map(|case| 1 << case).sum());
+    for n in selection::SIZES {
+        for high in 0u64..1 << (n - 6) {
+            let row = |i: usize| match i {
+                0..6 => masks[i],
+                _ => 0u64.wrapping_sub(high >> (i - 6) & 1),
+            };
+            let rows: Vec<[f64; 1]> = (0..n).map(|i| [f64::from_bits(row(i))]).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(|row| &row[..]).collect();
+            let lines = arranged(&Selection::new(n, &(0..1), n), &rows);
+            assert!(lines[..n].is_sorted_by(|a, b| a & !b == 0), "a block of {n} rows");
+        }
     }
 }
 
 #[test]
-fn the_array_sorts_as_the_registers_do() {
+fn selections_keep_the_rows_of_the_ranks_asked_for() {
+    let mut words = Words(11);
+    for n in 1..=70 {
+        // As many ones as there may be, from none to all.
+        let rows: Vec<[f64; 1]> = (0..n).map(|_| [f64::from_bits(words.density())]).collect();
+        let rows: Vec<&[f64]> = rows.iter().map(|row| &row[..]).collect();
+        for from in 0..n {
+            for to in from + 1..=n {
+                let split = selection::SIZES.map(|size| Selection::new(n, &(from..to), size));
+                for selection in split.iter().chain([&Selection::sorted(n, from..to)]) {
+                    let lines = arranged(selection, &rows);
+                    let kept: Vec<u64> =
+                        selection.kept.iter().flat_map(|kept| &lines[kept.clone()]).copied().collect();
+                    let at = format!("ranks {from}..{to} of {n} by {}", selection.size);
+                    assert_eq!(kept.len(), to - from, "{at}");
+                    for case in 0..64 {
+                        let ones = |words: &mut dyn Iterator<Item = u64>| {
+                            words.filter(|word| word >> case & 1 == 1).count()
+                        };
+                        let all = ones(&mut rows.iter().map(|row| row[0].to_bits()));
+                        let expected = (all + to).saturating_sub(n).min(to - from);
+                        assert_eq!(ones(&mut kept.iter().copied()), expected, "{at}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trimmed_mean_of_five_blocks_takes_six_splits() {
+    let selection = Selection::cheapest(100, 20..80);
+    assert_eq!((selection.size, selection.splits.len()), (20, 6));
+    // A sort of all rows takes half as many again.
+    assert!(3 * selection.comparators < 2 * Selection::sorted(100, 20..80).comparators, "{selection:?}");
+}
+
+/// The fold of forty columns by vectors of type `V`.
+fn folded<T: Element, V: vector::Vector<T>>(rows: &[Vec<T>], by: &Fold) -> Vec<u64> {
+    let rows: Vec<&[T]> = rows.iter().map(Vec::as_slice).collect();
+    let (mut lines, mut out) = (vec![Line([T::TOP; WIDTH]); by.selection.lines], vec![T::from_f64(1.0); 40]);
+    let work = Work { rows: &rows, start: 0, by, lines: &mut lines, out: &mut out };
+    let finite = match by.selection.size {
+        SORTED => fold_block::<T, V, SORTED>(work),
+        10 => fold_block::<T, V, 10>(work),
+        16 => fold_block::<T, V, 16>(work),
+        20 => fold_block::<T, V, 20>(work),
+        size => panic!("no blocks of {size} rows"),
+    };
+    assert!(finite);
+    out.into_iter().map(|v| v.to_f64().to_bits()).collect()
+}
+
+fn arrays_fold_as_registers_do<T: Element>()
+where
+    vector::Portable<T::Key>: vector::Vector<T>,
+{
     let mut words = Words(3);
-    for n in [1, 5, 16, 17, 100, 300] {
-        let rows = words.rows::<f64>(n, 40);
-        let expected = all_bits(&rows);
-        let lines = vec![super::Line([0i64; WIDTH]); n];
-        let mut out = vec![0.0; 40];
-        let slices: Vec<_> = rows.iter().map(Vec::as_slice).collect();
-        let by = super::fold::Fold::Around { keep: n.div_ceil(3) };
-        assert!(super::fold_block::<f64, vector::Portable<i64>>(
-            &slices,
-            0,
-            by,
-            &mut lines.clone(),
-            &mut out
-        ));
-        let bits: Vec<_> = out.into_iter().map(f64::to_bits).collect();
-        assert_eq!(bits, expected[expected.len() - 40..], "{n} rows");
+    for n in [1, 5, 16, 17, 70, 100, 300] {
+        let rows = words.rows::<T>(n, 40);
+        let ranks = n / 5..n - n / 5;
+        let mut folds = vec![
+            Fold { selection: Selection::sorted(n, 0..n), around: Some(n.div_ceil(3)) },
+            Fold { selection: Selection::sorted(n, ranks.clone()), around: None },
+        ];
+        folds.extend(
+            selection::SIZES.map(|size| Fold { selection: Selection::new(n, &ranks, size), around: None }),
+        );
+        let means = folded::<T, vector::Portable<T::Key>>(&rows, &folds[1]);
+        for by in folds {
+            let arrays = folded::<T, vector::Portable<T::Key>>(&rows, &by);
+            let registers = fold_columns(&stack(&rows), &by).unwrap();
+            let registers: Vec<u64> = registers.into_iter().map(|v| v.to_f64().to_bits()).collect();
+            assert_eq!(registers, arrays, "{n} rows, {by:?}");
+            assert!(by.around.is_some() || arrays == means, "{n} rows, {by:?}");
+        }
     }
+}
+
+#[test]
+fn every_cpu_and_every_way_to_select_gives_the_same_bits() {
+    arrays_fold_as_registers_do::<f32>();
+    arrays_fold_as_registers_do::<f64>();
 }
