@@ -11,9 +11,9 @@ use super::number::Number;
 use super::vector::Vector;
 use super::{Line, WIDTH};
 
-/// Bytes of a row ahead of those being read that are asked for: so many rows are more than the CPU's own prefetching
+/// Columns of a row ahead of those being read that are asked for: so many rows are more than the CPU's own prefetching
 /// follows.
-const AHEAD: usize = 128;
+const AHEAD: usize = 2 * WIDTH;
 
 /// Runs a statement for each row of a block: written out, because a loop would keep the rows in memory.
 macro_rules! each_row {
@@ -34,13 +34,28 @@ pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(
     at: usize,
     lines: &mut [Line<T::Key>; G],
 ) {
+    let absent = [T::LAST; WIDTH];
+    let edge;
+    let mut values = [&absent; G];
+    // One look at the length, and no branches between the loads, which would cost as much as they do.
+    if at + WIDTH <= rows[0].len() {
+        macro_rules! find {
+            ($i:literal) => {
+                if let Some(row) = rows.get($i) {
+                    values[$i] = ahead::<T, V>(&row[at..at + WIDTH]);
+                }
+            };
+        }
+        each_row!(G, find);
+    } else {
+        edge = padded::<T, G>(rows, at);
+        values = edge.each_ref();
+    }
     for part in 0..V::PARTS {
         let mut v = [V::top(); G];
         macro_rules! load {
             ($i:literal) => {
-                if let Some(row) = rows.get($i) {
-                    v[$i] = keys::<T, V>(row, at, part);
-                }
+                v[$i] = V::keys(values[$i], part);
             };
         }
         each_row!(G, load);
@@ -49,25 +64,23 @@ pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(
     }
 }
 
-/// The keys of sixteen values of a row; zeros after its end.
+/// Sixteen values; those that will be read from the same row later are asked for.
 #[inline(always)]
-fn keys<T: Number, V: Vector<T>>(row: &[T], at: usize, part: usize) -> V {
-    let from = &row[at..];
-    if part == 0 {
-        for bytes in (0..size_of::<Line<T::Key>>()).step_by(64) {
-            V::prefetch(from.as_ptr().wrapping_byte_add(AHEAD * size_of::<T>() / 4 + bytes));
-        }
+fn ahead<T: Number, V: Vector<T>>(values: &[T]) -> &[T; WIDTH] {
+    for bytes in (0..size_of::<Line<T::Key>>()).step_by(64) {
+        V::prefetch(values.as_ptr().wrapping_add(AHEAD).wrapping_byte_add(bytes));
     }
-    match from.first_chunk() {
-        Some(values) => V::keys(values, part),
-        None => V::keys(&padded(from), part),
-    }
+    values.first_chunk().expect("sixteen values")
 }
 
+/// Rows that end before sixteen columns do: zeros after the end of a row, the largest keys after the last row.
 #[cold]
 #[inline(never)]
-fn padded<T: Number>(from: &[T]) -> [T; WIDTH] {
-    std::array::from_fn(|i| from.get(i).copied().unwrap_or(T::nearest(0.0)))
+fn padded<T: Number, const G: usize>(rows: &[&[T]], at: usize) -> [[T; WIDTH]; G] {
+    std::array::from_fn(|i| match rows.get(i) {
+        Some(row) => std::array::from_fn(|c| row.get(at + c).copied().unwrap_or(T::nearest(0.0))),
+        None => [T::LAST; WIDTH],
+    })
 }
 
 /// Two sorted blocks, and where what they are split into goes.

@@ -11,17 +11,26 @@ pub(super) fn finite<T: Number>(first: &Line<T::Key>, last: &Line<T::Key>) -> bo
     (0..WIDTH).fold(true, |all, c| all & T::finite(first.0[c]) & T::finite(last.0[c]))
 }
 
+// Loops over columns are written out: closures are compiled without the features of the CPU.
 type Columns = [f64; WIDTH];
 
 #[inline(always)]
 fn values<T: Number>(line: &Line<T::Key>) -> Columns {
-    std::array::from_fn(|c| T::value(line.0[c]))
+    let mut values = [0.0; WIDTH];
+    for (value, key) in values.iter_mut().zip(&line.0) {
+        *value = T::value(*key);
+    }
+    values
 }
 
 /// [`Number::scale`] for columns of values between `smallest` and `largest`.
 #[inline(always)]
 fn scales<T: Number>(smallest: &Columns, largest: &Columns) -> Columns {
-    std::array::from_fn(|c| T::scale(smallest[c].abs().max(largest[c].abs())))
+    let mut scales = [1.0; WIDTH];
+    for c in 0..WIDTH {
+        scales[c] = T::scale(smallest[c].abs().max(largest[c].abs()));
+    }
+    scales
 }
 
 /// Mean of each column over some of the lines, which may come in any order.
@@ -43,8 +52,10 @@ pub(super) fn mean<T: Number, V: Vector<T>, Out: Number>(
         }
         sums
     } else {
-        let round =
-            std::array::from_fn(|c| rounding(smallest[c].abs().max(largest[c].abs()) * scales[c], count));
+        let mut round = [0.0; WIDTH];
+        for c in 0..WIDTH {
+            round[c] = rounding(smallest[c].abs().max(largest[c].abs()) * scales[c], count);
+        }
         sums::<T, V>(lines, kept, &scales, &round, count)
     };
     quotients(&sums, count, &scales, &smallest, &largest)
@@ -92,11 +103,13 @@ fn sums<T: Number, V: Vector<T>>(
         }
         V::store_bits(&sums, &mut bits, part);
     }
-    std::array::from_fn(|c| {
+    let mut sums = [0.0; WIDTH];
+    for c in 0..WIDTH {
         let excess = (round[c].to_bits() as i64).wrapping_mul(count as i64);
         let unit = f64::from_bits(round[c].to_bits() + 1) - round[c];
-        bits[c].wrapping_sub(excess) as f64 * unit
-    })
+        sums[c] = bits[c].wrapping_sub(excess) as f64 * unit;
+    }
+    sums
 }
 
 /// The number 1.5 · 2^52 q, whose sum with a value is rounded to a multiple of q and has bits that count these

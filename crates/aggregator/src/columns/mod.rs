@@ -9,8 +9,8 @@
 //! - Zeros: -0 counts as +0, and no result is -0.
 //! - NaN and infinity end up first or last in a sorted block; that is where they are looked for.
 //! - Means over ranks: more than two values are rounded to multiples of a power of two and summed as integers, so that
-//!   no order shows. That is off by at most 2^-51 of the largest magnitude summed, or by n 2^-61 of it where that is
-//!   more, and brought back between the smallest and the largest value summed.
+//!   no order shows. That is off by at most 2^-51 of the largest magnitude summed, or by n 2^-61 of it or by 2^-1074
+//!   where that is more, and brought back between the smallest and the largest value summed.
 //! - Means around the median are sums in `f64` in ascending order, brought back likewise.
 //! - An `f64` column with a magnitude of 2^959 or more is summed as multiples of 2^64, so no sum overflows.
 //!

@@ -8,6 +8,8 @@ pub trait Number: Copy + Send + Sync + Debug + 'static {
     type Key: Copy + Ord + Send + Sync + Debug;
     /// The largest key.
     const TOP: Self::Key;
+    /// The NaN that has it.
+    const LAST: Self;
     /// 2^-64 for a column whose sum could overflow `f64`, else 1.
     fn scale(largest: f64) -> f64;
     /// The key.
@@ -25,6 +27,7 @@ macro_rules! number {
         impl Number for $float {
             type Key = $key;
             const TOP: $key = <$key>::MAX;
+            const LAST: Self = Self::from_bits(<$key>::MAX as $bits);
             #[inline(always)]
             fn scale(largest: f64) -> f64 {
                 $scale(largest)
