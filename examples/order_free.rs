@@ -8,7 +8,7 @@
 use sottovoce::aggregator::{PartialSum, finish};
 use sottovoce::core::wire::UpdateView;
 use sottovoce::core::{
-    Address, ClientId, Digest, Layout, Outbound, Params, Purpose, RowBlock, Rows, Update, sampling,
+    Address, Checksum, ClientId, Layout, Outbound, Params, Purpose, RowBlock, Rows, Update, sampling,
 };
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let delta = RowBlock::new(layout.clone(), Rows::All, values)?;
         let weight = 1 + sampling::below(&mut stream, 500);
         let mut message = Vec::new();
-        Update { client: ClientId(client), round: 0, base: Digest::of(b""), weight, loss: 0.0, delta }
+        Update { client: ClientId(client), round: 0, base: Checksum::of(b""), weight, loss: 0.0, delta }
             .encode(&mut message);
         messages.push(message);
     }

@@ -2,7 +2,7 @@
 
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Aggregation, OpenRound, PartialSum, Recipe, finish};
-use sottovoce_core::{ClientId, Digest, Layout, Outbound, RowBlock, Rows, Update};
+use sottovoce_core::{Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update};
 use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +49,7 @@ fn above(work: impl FnOnce()) -> usize {
 fn a_thousand_updates_of_a_million_parameters_take_less_than_64_megabytes() {
     const BATCH: u64 = 40;
     let layout = Layout::new(&[("weight", PARAMS / 100, 100)]).unwrap();
-    let base = Digest::of(b"base");
+    let base = Checksum::of(b"base");
     let messages: Vec<Vec<u8>> = (0..BATCH)
         .map(|client| {
             let delta = RowBlock::new(layout.clone(), Rows::All, vec![client as f32; PARAMS]).unwrap();

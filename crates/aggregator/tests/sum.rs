@@ -338,7 +338,7 @@ fn large() -> Arc<Layout> {
 fn large_message(client: u64, dense: bool, value: impl Fn(usize) -> f32) -> Vec<u8> {
     let (rows, n) = if dense { (Rows::All, 20_050) } else { (Rows::Some([3, 150].into()), 200) };
     let delta = RowBlock::new(large(), rows, (0..n).map(value).collect()).unwrap();
-    let (base, weight) = (Digest::of(b"base"), 1 + client * 31 % CAP);
+    let (base, weight) = (Checksum::of(b"base"), 1 + client * 31 % CAP);
     message(&Update { client: ClientId(client), round: 4, base, weight, loss: 0.5, delta })
 }
 
@@ -347,7 +347,7 @@ fn large_message(client: u64, dense: bool, value: impl Fn(usize) -> f32) -> Vec<
 #[test]
 fn what_is_refused_late_leaves_no_trace() {
     let mut s = Address::new(11, Purpose::Test).stream();
-    let base = Digest::of(b"base");
+    let base = Checksum::of(b"base");
     let cohort: Vec<u64> = (0..90).collect();
     let mut refused = std::collections::BTreeMap::new();
     for attempt in 0..40 {
