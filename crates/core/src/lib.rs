@@ -10,6 +10,7 @@ pub mod ids;
 pub mod lanes;
 pub mod layout;
 pub mod math;
+pub mod normals;
 pub mod params;
 pub mod sampling;
 pub mod stream;

@@ -4,6 +4,7 @@ use crate::aligned::Aligned;
 use crate::digest::{Checksum, Digest, Summing};
 use crate::layout::Layout;
 use ndarray::{ArrayView2, ArrayViewMut2};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// All parameters of a model: one `f32` for each place of its layout.
@@ -170,10 +171,37 @@ impl RowBlock {
         all.values(&self.values).finish()
     }
     /// Where each held row lies among all parameters.
-    pub fn ranges(&self) -> Box<dyn Iterator<Item = std::ops::Range<usize>> + '_> {
+    pub fn ranges(&self) -> Box<dyn Iterator<Item = Range<usize>> + '_> {
         match &self.rows {
             Rows::All => Box::new(self.layout.tensors().iter().map(|t| t.range())),
             Rows::Some(rows) => Box::new(self.layout.ranges(rows.iter().copied())),
+        }
+    }
+    /// The held rows in order, each with its values.
+    pub fn each_row(&self) -> impl Iterator<Item = (u32, &[f32])> {
+        let mut rest = &self.values[..];
+        held(&self.layout, &self.rows).map(move |(row, params)| {
+            let (values, behind) = rest.split_at(params);
+            rest = behind;
+            (row, values)
+        })
+    }
+    /// Drops the rows for which `keep`, given their place among the held rows, is false. Values move within their
+    /// storage, which stays as large as it was; a block that keeps every row stays as it is.
+    pub fn retain_rows(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let (mut kept, mut rows, mut from, mut to) = (Vec::new(), 0, 0, 0);
+        for (row, params) in held(&self.layout, &self.rows) {
+            if keep(rows) {
+                kept.push(row);
+                self.values.copy_within(from..from + params, to);
+                to += params;
+            }
+            from += params;
+            rows += 1;
+        }
+        if kept.len() < rows {
+            self.values.truncate(to);
+            self.rows = Rows::Some(kept.into());
         }
     }
     /// Euclidean norm, summed in `f64` in storage order.
@@ -184,6 +212,16 @@ impl RowBlock {
         }
         libm::sqrt(sum)
     }
+}
+
+/// The rows of a block, each with its number of parameters.
+fn held(layout: &Layout, rows: &Rows) -> impl Iterator<Item = (u32, usize)> {
+    let (count, list) = match rows {
+        Rows::All => (layout.rows(), None),
+        Rows::Some(rows) => (rows.len(), Some(&rows[..])),
+    };
+    let number = move |at: usize| list.map_or(at as u32, |list| list[at]);
+    layout.ranges((0..count).map(number)).enumerate().map(move |(at, range)| (number(at), range.len()))
 }
 
 /// Row numbers must rise strictly and lie inside the layout.
@@ -228,6 +266,30 @@ mod tests {
         assert_eq!(try_rows(&[4, 0], 5), Err(BlockError::Row { row: 0, at: 1, rows: 5 }));
         assert_eq!(try_rows(&[0, 0], 4), Err(BlockError::Row { row: 0, at: 1, rows: 5 }));
         assert_eq!(try_rows(&[5], 3), Err(BlockError::Row { row: 5, at: 0, rows: 5 }));
+    }
+
+    #[test]
+    fn rows_are_read_and_dropped_one_by_one() {
+        let l = layout();
+        let values: Vec<f32> = (0..11).map(|v| v as f32).collect();
+        let mut all = RowBlock::new(l.clone(), Rows::All, values.clone()).unwrap();
+        let rows: Vec<(u32, Vec<f32>)> = all.each_row().map(|(row, v)| (row, v.to_vec())).collect();
+        assert_eq!(rows[3], (3, vec![6.0, 7.0]));
+        assert_eq!(rows[4], (4, vec![8.0, 9.0, 10.0]));
+        assert_eq!(rows.len(), 5);
+        all.retain_rows(|_| true);
+        assert_eq!(all, RowBlock::new(l.clone(), Rows::All, values).unwrap());
+        let storage = all.values().as_ptr();
+        all.retain_rows(|at| at % 2 == 0);
+        let some = |rows: &[u32], values: &[f32]| {
+            RowBlock::new(l.clone(), Rows::Some(rows.into()), values.to_vec()).unwrap()
+        };
+        assert_eq!(all, some(&[0, 2, 4], &[0.0, 1.0, 4.0, 5.0, 8.0, 9.0, 10.0]));
+        all.retain_rows(|at| at > 0);
+        assert_eq!(all, some(&[2, 4], &[4.0, 5.0, 8.0, 9.0, 10.0]));
+        all.retain_rows(|_| false);
+        assert_eq!((&all, all.values().as_ptr()), (&some(&[], &[]), storage));
+        assert_eq!(all.each_row().count(), 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Everything is built from `u32`/`u64` draws with IEEE basic operations and the pinned `libm`.
 
+pub use crate::normals::normals;
 use crate::stream::Stream;
 
 /// A uniform integer in `0..below`, without bias (Lemire, "Fast Random Integer Generation in an Interval",
@@ -105,7 +106,7 @@ pub fn weighted(s: &mut Stream, weights: &[f64]) -> usize {
     weights.iter().rposition(|w| *w > 0.0).unwrap_or(0)
 }
 
-/// A standard normal number (Box and Muller, Ann. Math. Stat. 1958; the cosine half).
+/// A standard normal number (Box and Muller, Ann. Math. Stat. 1958; the cosine half). For many, [`normals`].
 pub fn normal(s: &mut Stream) -> f64 {
     let radius = libm::sqrt(-2.0 * libm::log(1.0 - unit(s)));
     radius * libm::cos(2.0 * std::f64::consts::PI * unit(s))

@@ -5,7 +5,7 @@
 use rand::SeedableRng;
 use rand_distr::Distribution;
 use sottovoce_core::sampling::{
-    below, bernoulli_subset, chance, dirichlet, distinct, index, log_gamma_draw, normal, shuffle,
+    below, bernoulli_subset, chance, dirichlet, distinct, index, log_gamma_draw, normal, normals, shuffle,
     uniform_f32, unit, weighted,
 };
 use sottovoce_core::{Address, Purpose, Stream};
@@ -100,6 +100,32 @@ fn normal_numbers_are_normal() {
     assert!(mean.abs() < error, "{mean}");
     assert!((variance - 1.0).abs() < error * 2f64.sqrt(), "{variance}");
     assert!((fourth - 3.0).abs() < error * 96f64.sqrt(), "{fourth}");
+}
+
+#[test]
+fn blocks_of_normal_numbers_are_normal_and_independent() {
+    let mut draws = vec![0.0; 5 * N / 64 * 64];
+    normals(&mut stream(14), &mut draws);
+    let n = draws.len() as f64;
+    let gap = kolmogorov(draws.clone(), |x| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2));
+    assert!(gap < GAP, "{gap}");
+    let error = 4.0 / n.sqrt();
+    for (power, expected, spread) in
+        [(1, 0.0, 1f64), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0), (6, 15.0, 10_170.0)]
+    {
+        let moment = draws.iter().map(|x| (0..power).fold(1.0, |p, _| p * x)).sum::<f64>() / n;
+        assert!((moment - expected).abs() < error * spread.sqrt(), "moment {power}: {moment}");
+    }
+    // Both coordinates of a point lie half a block apart; neighbours share nothing but the block.
+    for apart in [1, 31, 32, 33, 64] {
+        let pairs = || draws.iter().zip(&draws[apart..]);
+        let products = pairs().map(|(a, b)| a * b).sum::<f64>() / n;
+        let squares = pairs().map(|(a, b)| (a * a - 1.0) * (b * b - 1.0)).sum::<f64>() / n;
+        assert!(products.abs() < error && squares.abs() < 2.0 * error, "{apart}: {products} {squares}");
+    }
+    let beyond = draws.iter().filter(|x| x.abs() > 4.0).count() as f64;
+    let expected = 6.334_248e-5 * n;
+    assert!((beyond - expected).abs() < 4.0 * expected.sqrt(), "{beyond} {expected}");
 }
 
 /// Reference: `rand_distr::Gamma`, another sampler on another stream; and the mean and variance of the
