@@ -15,6 +15,9 @@ const EMBEDDING_BAG: &str = r#"model={kind="embedding_bag",dim=6}"#;
 const POISSON: &str = r#"rounds.cohort={kind="poisson",rate=0.4}"#;
 const ALL: &str = r#"rounds.cohort={kind="all"}"#;
 const CLIPPING: &str = r#"transforms=[{kind="clip_value",max=0.5},{kind="clip_norm",max=0.8}]"#;
+const NOISE: &str = r#"transforms=[{kind="clip_norm",max=0.8},{kind="gaussian_noise",std=0.001}]"#;
+const TOP_ROWS: &str = r#"transforms=[{kind="top_rows",share=0.3}]"#;
+const QUANTISED: &str = r#"transforms=[{kind="top_rows",share=0.5},{kind="quantise",bits=3}]"#;
 const FEDPROX: &str = r#"algorithm={kind="fedprox",mu=0.3}"#;
 const DIRICHLET: &str = r#"partition={scheme="dirichlet",clients=9,alpha=0.3}"#;
 
@@ -76,10 +79,20 @@ fn embedding_bag_gives_the_same_bytes_with_every_cohort() {
 #[test]
 fn transforms_algorithms_and_partitions_give_the_same_bytes_and_change_the_result() {
     let plain = run(&[], "2").digest().to_owned();
-    for overrides in
-        [&[CLIPPING][..], &[FEDPROX], &[DIRICHLET], &[DIRICHLET, FEDPROX, CLIPPING, EMBEDDING_BAG]]
-    {
-        assert_ne!(same_bytes(overrides), plain, "{overrides:?}");
+    let mut digests = vec![plain];
+    for overrides in [
+        &[CLIPPING][..],
+        &[NOISE],
+        &[TOP_ROWS],
+        &[QUANTISED],
+        &[FEDPROX],
+        &[DIRICHLET],
+        &[DIRICHLET, FEDPROX, CLIPPING, EMBEDDING_BAG],
+        &[EMBEDDING_BAG, NOISE, POISSON],
+    ] {
+        let digest = same_bytes(overrides);
+        assert!(!digests.contains(&digest), "{overrides:?}");
+        digests.push(digest);
     }
 }
 
@@ -100,7 +113,7 @@ fn an_algorithm_does_not_change_who_takes_part() {
     };
     for cohort in [r#"rounds.cohort={kind="uniform",size=3}"#, POISSON] {
         let (asked, params) = cohorts(&[cohort]);
-        for other in [FEDPROX, CLIPPING, EMBEDDING_BAG] {
+        for other in [FEDPROX, CLIPPING, NOISE, TOP_ROWS, QUANTISED, EMBEDDING_BAG] {
             let (asked_by_other, other_params) = cohorts(&[cohort, other]);
             assert_eq!(asked, asked_by_other, "{cohort} {other}");
             assert_ne!(params, other_params, "{cohort} {other}");

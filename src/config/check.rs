@@ -79,7 +79,7 @@ impl Config {
         positive("algorithm.server_lr", server_lr.into())?;
         for (i, transform) in self.transforms.iter().enumerate() {
             transform.build().map_err(|e| {
-                invalid(format!("transforms.{i}.max"), e.max, "expected a positive finite number")
+                invalid(format!("transforms.{i}.{}", e.key), e.value, format!("expected {}", e.expected))
             })?;
         }
         self.check_aggregation()?;

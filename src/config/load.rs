@@ -97,7 +97,8 @@ fn overridden(
     }
     let result: Result<Config, _> = serde_path_to_error::deserialize(table);
     result.map_err(|e| {
-        let path = e.path().to_string();
+        // An element of a list is `list.0` here as everywhere, not `list[0]`.
+        let path = e.path().to_string().replace('[', ".").replace(']', "");
         let message = e.into_inner().message().to_owned();
         // The path ends at a table with a `kind`: among overrides below it, an unknown name says which one it was.
         let key = |o: &String| o.split('=').next().unwrap_or_default().trim().to_owned();
@@ -270,12 +271,55 @@ cohort = { kind = "all" }
             ("algorithm={kind=\"fedprox\",mu=-1}", "algorithm.mu"),
             ("features.char_ngrams=[5,3]", "features.char_ngrams"),
             ("data.synthetic.alpha=0", "data.synthetic"),
+            (
+                "transforms=[{kind=\"top_rows\",share=1.5}]",
+                "transforms.0.share = 1.5: expected a share above 0",
+            ),
+            (
+                "transforms=[{kind=\"gaussian_noise\",std=-1}]",
+                "transforms.0.std = -1: expected a finite number",
+            ),
+            ("transforms=[{kind=\"quantise\",bits=40}]", "transforms.0.bits = 40: expected 2 to 16"),
+            (
+                "transforms=[{kind=\"quantise\",bits=2.5}]",
+                "transforms=[{kind=\"quantise\",bits=2.5}]: invalid type",
+            ),
+            ("transforms=[{kind=\"quantize\",bits=4}]", "unknown variant `quantize`"),
             ("rounds.count=-1", "-1"),
             ("seed=fast", "invalid type"),
             ("noequals", "KEY=VALUE"),
         ] {
             let (message, ..) = fails(GOOD, &[bad]);
             assert!(message.contains(key), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_transform_in_the_file_is_shown_at_its_place() {
+        let with = |last: &str| {
+            format!("{GOOD}[[transforms]]\nkind = \"clip_norm\"\nmax = 1\n[[transforms]]\n{last}\n")
+        };
+        for (last, message, place) in [
+            (
+                "kind = \"top_rows\"\nshare = 0.0",
+                "transforms.1.share = 0: expected a share above 0, at most 1",
+                "0.0",
+            ),
+            ("kind = \"quantise\"\nbits = 1", "transforms.1.bits = 1: expected 2 to 16", "1"),
+            (
+                "kind = \"gaussian_noise\"\nstd = nan",
+                "transforms.1.std = NaN: expected a finite number of at least 0",
+                "nan",
+            ),
+            (
+                "kind = \"clip_value\"\nmax = -2",
+                "transforms.1.max = -2: expected a positive finite number",
+                "-2",
+            ),
+        ] {
+            assert_eq!(fails(&with(last), &[]), (message.to_owned(), None, Some(place.to_owned())));
+            // An override elsewhere changes neither.
+            assert_eq!(fails(&with(last), &["seed=2"]).2.as_deref(), Some(place));
         }
     }
 

@@ -26,28 +26,28 @@ const ONE: u64 = 0x3ff0_0000_0000_0000;
 /// Fills `into` with independent standard normal numbers. Requests of a multiple of [`BLOCK`] may be cut anywhere
 /// between blocks without a change of the numbers.
 pub fn normals(s: &mut Stream, into: &mut [f64]) {
-    let mut draw = || -> ([u64; HALF], [u64; HALF]) {
-        (std::array::from_fn(|_| s.next_u64()), std::array::from_fn(|_| s.next_u64()))
-    };
+    let mut draws = [0; 2 * 8 * HALF];
     let (blocks, rest) = into.as_chunks_mut::<BLOCK>();
     for block in blocks {
-        let (radii, angles) = draw();
-        points(&radii, &angles, block);
+        s.fill(&mut draws);
+        points(&draws, block);
     }
     if !rest.is_empty() {
-        let (radii, angles) = draw();
         let mut block = [0.0; BLOCK];
-        points(&radii, &angles, &mut block);
+        s.fill(&mut draws);
+        points(&draws, &mut block);
         rest.copy_from_slice(&block[..rest.len()]);
     }
 }
 
 dispatch! {
-    /// First coordinates to the first half of `out`, second ones to the other.
-    fn points<L>(radii: &[u64; HALF], angles: &[u64; HALF], out: &mut [f64; BLOCK]) {
+    /// Radii from the first half of `draws`, angles from the other; first coordinates to the first half of `out`,
+    /// second ones to the other.
+    fn points<L>(draws: &[u8; 2 * 8 * HALF], out: &mut [f64; BLOCK]) {
+        let (radii, angles) = draws.as_chunks::<8>().0.split_at(HALF);
         let (first, second) = out.split_at_mut(HALF);
         for i in 0..HALF {
-            (first[i], second[i]) = point(radii[i], angles[i]);
+            (first[i], second[i]) = point(u64::from_le_bytes(radii[i]), u64::from_le_bytes(angles[i]));
         }
     }
 }
@@ -159,12 +159,14 @@ mod tests {
     fn every_instruction_set_gives_the_same_bits() {
         let mut s = stream(2);
         for _ in 0..500 {
-            let radii = std::array::from_fn(|_| s.next_u64());
-            let angles = std::array::from_fn(|_| s.next_u64());
+            let mut draws = [0; 2 * 8 * HALF];
+            s.fill(&mut draws);
             let mut out = [0.0; BLOCK];
-            points(&radii, &angles, &mut out);
+            points(&draws, &mut out);
+            let (numbers, _) = draws.as_chunks::<8>();
             for i in 0..HALF {
-                let plain = std::hint::black_box(point)(radii[i], angles[i]);
+                let [radius, angle] = [numbers[i], numbers[HALF + i]].map(u64::from_le_bytes);
+                let plain = std::hint::black_box(point)(radius, angle);
                 assert_eq!(plain.0.to_bits(), out[i].to_bits());
                 assert_eq!(plain.1.to_bits(), out[HALF + i].to_bits());
             }
