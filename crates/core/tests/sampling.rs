@@ -1,4 +1,4 @@
-//! Samplers against independent references, and today's draws held in place.
+//! Samplers against independent references. Today's draws are held in place in `value_stability.rs`.
 //!
 //! Seeds are fixed, so a test passes always or never; thresholds are those of one false alarm in 10,000.
 
@@ -314,54 +314,6 @@ fn shuffles_are_any_order_alike() {
     let times: Vec<u64> = seen.into_values().collect();
     assert_eq!(times.len(), 24);
     assert!(chi_square(&times, &even(24)) < 57.07, "{times:?}");
-}
-
-/// Not from an independent source: these pin the output of the first release, so that a change of any draw is
-/// seen and is a decision.
-#[test]
-fn streams_of_every_purpose_are_as_they_were() {
-    for (purpose, long, short) in [
-        (Purpose::Init, 0x3106_c223_31fe_7bff, 0xf01f_a24d),
-        (Purpose::Cohort, 0xc7f6_a9bd_addf_b1e7, 0x33d5_b882),
-        (Purpose::BatchOrder, 0x7ff0_b169_91ae_0430, 0x089a_6426),
-        (Purpose::Partition, 0xdfa6_6f6d_fd36_6c62, 0x3c33_d38d),
-        (Purpose::Corpus, 0xa56b_a3f1_a61f_19c9, 0x0575_4e4b),
-        (Purpose::CorpusClient, 0xd5ef_b849_985c_169f, 0x5e7f_833c),
-        (Purpose::Sample, 0x5d31_8482_8454_3d76, 0x87f7_1964),
-        (Purpose::BaselineOrder, 0xd74d_bc85_bae0_898c, 0xb16f_45c2),
-        (Purpose::Dropout, 0x11b7_b483_f0e1_341b, 0xcdaf_436a),
-        (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
-    ] {
-        let mut s = Address::new(2026, purpose).slot(1).round(2).client(3).stream();
-        assert_eq!((s.next_u64(), s.next_u32()), (long, short), "{purpose:?}");
-    }
-}
-
-/// As above: today's output, one sampler after another on one stream, to the bit.
-#[test]
-fn samplers_draw_what_they_drew() {
-    let s = &mut stream(2026);
-    let bits = |x: f64| x.to_bits();
-    assert_eq!([0; 4].map(|_| below(s, 1000)), [279, 988, 413, 442]);
-    let units = [0x3fe5_7beb_5c95_d024, 0x3fe7_9e4c_9cdd_7c7c, 0x3fc3_1c3f_5c8c_8488];
-    assert_eq!([0; 3].map(|_| bits(unit(s))), units);
-    let floats = [0; 3].map(|_| uniform_f32(s, -1.0, 2.0).to_bits());
-    assert_eq!(floats, [0xbd5b_3f10, 0x3e86_28c8, 0xbe67_5e24]);
-    let coins = [true, true, false, true, false, false, false, false];
-    assert_eq!(coins.map(|_| chance(s, 0.5)), coins);
-    let mut order = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
-    shuffle(s, &mut order);
-    assert_eq!(order, [6, 1, 8, 5, 3, 0, 2, 4, 7, 9]);
-    assert_eq!(distinct(s, 1000, 5), [142, 262, 291, 576, 918]);
-    assert_eq!(bernoulli_subset(s, 1000, 0.005), [137, 281, 736, 834]);
-    assert_eq!([0; 8].map(|_| weighted(s, &[0.5, 0.2, 0.3])), [2, 1, 0, 2, 0, 2, 2, 2]);
-    let normals = [0xbff2_7b41_ec52_4216, 0xbfd5_90ba_7761_1d2b, 0x3fde_b2a6_afad_e83c];
-    assert_eq!([0; 3].map(|_| bits(normal(s))), normals);
-    let gammas = [0xbfdd_6a11_e737_7f0a, 0x3fb1_ee18_afbf_929e, 0x4002_728a_bc20_52b9];
-    assert_eq!([0.2, 1.0, 7.5].map(|shape| bits(log_gamma_draw(s, shape))), gammas);
-    let point: Vec<u64> = dirichlet(s, 0.5, 3).into_iter().map(bits).collect();
-    assert_eq!(point, [0x3fd1_fa60_30d6_76b9, 0x3fe2_51ad_f8c6_5832, 0x3fc2_c487_bb39_b1c8]);
-    assert_eq!(s.next_u64(), 0x322e_0e8d_25a7_3f20);
 }
 
 #[test]

@@ -1,0 +1,196 @@
+//! Features of fixed text under every option, and every kernel of models, optimisers and training on fixed numbers.
+//!
+//! Values that only pin what this version gives; changing one is a breaking change of the contract and must be said in
+//! CHANGELOG.md together with a new contract version. MurmurHash3 is held against scikit-learn and another
+//! crate beside the code, gradients against derivatives in `model_laws.rs`.
+
+use sottovoce_core::{Address, Digest, Params, Purpose, bytes};
+use sottovoce_models::optimiser::State;
+use sottovoce_models::{
+    Batch, EmbeddingBag, Examples, FeatureConfig, Featuriser, LocalTraining, Model, Norm, Optimiser, Scratch,
+    SoftmaxRegression, Weighting, Workspace, train,
+};
+
+/// Holds a table against what was found; if they differ, the message is the table as it would have to be.
+fn pinned(pins: &[(&str, &str)], found: &[(&str, String)]) {
+    let found: String = found.iter().map(|(name, value)| format!("    ({name:?}, {value:?}),\n")).collect();
+    let pins: String = pins.iter().map(|(name, value)| format!("    ({name:?}, {value:?}),\n")).collect();
+    assert!(found == pins, "the values are now\n{found}");
+}
+
+fn hex(content: &[u8]) -> String {
+    Digest::of(content).to_string()[..16].to_owned()
+}
+
+fn bits(values: &[f32]) -> String {
+    hex(&bytes::le_bytes(values))
+}
+
+/// `n` numbers between −0.5 and 0.5 that no sampler makes.
+fn numbers(n: usize) -> Vec<f32> {
+    (0..n).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect()
+}
+
+const TEXTS: [&str; 6] = [
+    "My card, MY card was stolen!! 42 times",
+    "红包发不出去，請問APP登录1不了怎么办？",
+    "Ｆｕｌｌ　ｗｉｄｔｈ　ÉTÉ straße ﬁn Ⅷ",
+    "naïve e\u{301}te\u{301} İstanbul ΣΑΣ 한국어 ไทย",
+    "x",
+    "?! 😀 ",
+];
+
+const FEATURES: &[(&str, &str)] = &[
+    ("default", "469 66c443c16f97b390"),
+    ("words", "43 4530f160c7bae334"),
+    ("word 3-grams", "109 5c4eef6a325a5587"),
+    ("characters", "534 df01d13425f8a19c"),
+    ("Han", "50 50e12ed7c69d783c"),
+    ("counts", "512 4e395a61317eaa09"),
+    ("mean", "512 f5dfa2482c7a5565"),
+    ("sum", "469 7dd4956848d052b3"),
+    ("1,000 buckets", "456 119910bad02dc8b2"),
+    ("67,108,864 buckets", "471 30900381961b93f9"),
+];
+
+#[test]
+fn features_of_every_option_are_as_they_were() {
+    let d = FeatureConfig::default;
+    let none = FeatureConfig { word_ngrams: 0, char_ngrams: [0, 0], han_ngrams: 0, ..d() };
+    let found: Vec<(&str, String)> = [
+        ("default", d()),
+        ("words", FeatureConfig { word_ngrams: 1, ..none.clone() }),
+        ("word 3-grams", FeatureConfig { word_ngrams: 3, ..none.clone() }),
+        ("characters", FeatureConfig { char_ngrams: [1, 4], ..none.clone() }),
+        ("Han", FeatureConfig { han_ngrams: 2, ..none }),
+        ("counts", FeatureConfig { weighting: Weighting::Count, ..d() }),
+        ("mean", FeatureConfig { norm: Norm::Mean, weighting: Weighting::Count, ..d() }),
+        ("sum", FeatureConfig { norm: Norm::Sum, ..d() }),
+        ("1,000 buckets", FeatureConfig { buckets: 1000, ..d() }),
+        ("67,108,864 buckets", FeatureConfig { buckets: 1 << 26, ..d() }),
+    ]
+    .map(|(name, config)| {
+        let (mut featuriser, mut rows, mut content, mut count) =
+            (Featuriser::new(config), Vec::new(), Vec::new(), 0);
+        for texts in TEXTS.chunks(1).chain([&TEXTS[..]]) {
+            let scale = featuriser.features(texts.iter().copied(), &mut rows);
+            count += rows.len();
+            content.extend(rows.iter().flat_map(|row| row.to_le_bytes()));
+            content.extend_from_slice(&scale.to_bits().to_le_bytes());
+        }
+        (name, format!("{count} {}", hex(&content)))
+    })
+    .into();
+    pinned(FEATURES, &found);
+}
+
+fn models() -> [(&'static str, Box<dyn Model>); 4] {
+    [
+        ("softmax regression, 5 classes", Box::new(SoftmaxRegression::new(23, 5).unwrap())),
+        ("softmax regression, 37 classes", Box::new(SoftmaxRegression::new(23, 37).unwrap())),
+        ("embedding bag, 6 and 5", Box::new(EmbeddingBag::new(23, 6, 5, 0.5).unwrap())),
+        ("embedding bag, 33 and 70", Box::new(EmbeddingBag::new(23, 33, 70, 0.5).unwrap())),
+    ]
+}
+
+fn examples(classes: usize) -> Examples {
+    let mut all = Examples::default();
+    for i in 0..13u32 {
+        let rows: Vec<u32> = (0..i % 6).map(|k| (i + 3 * k * k) % 23).collect();
+        let mut rows = rows;
+        rows.sort_unstable();
+        all.push(&rows, 1.0 / (1 + i % 4) as f32, i * 5 % classes as u32);
+    }
+    all
+}
+
+/// Parameters at the start (seed 2026), logits, and gradient with loss.
+const MODELS: &[(&str, &str)] = &[
+    ("softmax regression, 5 classes", "bf1414afa9bd910b 67faff40937aedeb f366fdf88262256e"),
+    ("softmax regression, 37 classes", "4690e61f7bae640c 0e5e96a469c23531 3ba8445f95545e6e"),
+    ("embedding bag, 6 and 5", "89f659c6f21b3377 90ed0ee2d450ad1d c7c389b45bed229b"),
+    ("embedding bag, 33 and 70", "8e648a7f78ec11dc 7c83d8ac90cd4eb4 4c340d7921d2673d"),
+];
+
+#[test]
+fn models_give_the_bits_that_they_gave() {
+    let found = models().map(|(name, model)| {
+        let (data, mut scratch) = (examples(model.classes()), Scratch::default());
+        let params = numbers(model.layout().params());
+        let (mut logits, mut one) = (Vec::new(), vec![0.0; model.classes()]);
+        for example in data.iter() {
+            model.logits(&params, example, &mut one, &mut scratch);
+            logits.extend_from_slice(&one);
+        }
+        let chosen: Vec<u32> = (0..13).collect();
+        let mut gradient = vec![0.0; params.len()];
+        let batch = Batch { examples: &data, chosen: &chosen };
+        gradient.push(0.0);
+        let end = gradient.len() - 1;
+        gradient[end] = model.gradient(&params, &batch, &mut gradient[..end], &mut scratch);
+        (name, format!("{} {} {}", bits(model.init(2026).values()), bits(&logits), bits(&gradient)))
+    });
+    pinned(MODELS, &found);
+}
+
+fn optimisers() -> [(&'static str, Optimiser); 4] {
+    [
+        ("sgd", Optimiser::Sgd { lr: 0.3 }),
+        ("momentum", Optimiser::Momentum { lr: 0.3, momentum: 0.9 }),
+        ("adagrad", Optimiser::Adagrad { lr: 0.3, epsilon: 1e-8 }),
+        ("adam", Optimiser::Adam { lr: 0.03, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }),
+    ]
+}
+
+/// Three steps on 41 parameters, of which 12 rest.
+const OPTIMISERS: &[(&str, &str)] = &[
+    ("sgd", "c708a1121ef8d043"),
+    ("momentum", "8c363b663272773c"),
+    ("adagrad", "4b6eac39292462f1"),
+    ("adam", "943f0ea5d40dabe2"),
+];
+
+#[test]
+fn optimisers_step_to_the_bits_that_they_stepped_to() {
+    let found = optimisers().map(|(name, optimiser)| {
+        let all = numbers(4 * 41);
+        let mut params = all[..41].to_vec();
+        let mut state = State::default();
+        state.reset(&optimiser, 41);
+        for gradient in all[41..].chunks(41) {
+            state.step(&optimiser, &mut params, &mut gradient.to_vec(), &[0, 2], 6, 24);
+        }
+        (name, bits(&params))
+    });
+    pinned(OPTIMISERS, &found);
+}
+
+/// Two epochs of batches of 4 from fixed parameters: delta, loss and steps. With shuffles, so the streams count, too.
+const TRAINING: &[(&str, &str)] = &[
+    ("softmax regression, 5 classes", "3cead98ba5c4bcf4"),
+    ("softmax regression, 37 classes", "00b6f70b11a63d05"),
+    ("embedding bag, 6 and 5", "eca8705a414df7a9"),
+    ("embedding bag, 33 and 70", "7821364c5a899ef3"),
+];
+
+#[test]
+fn training_ends_where_it_ended() {
+    let mut found = Vec::new();
+    for (model_name, model) in models() {
+        let broadcast =
+            Params::from_values(model.layout().clone(), numbers(model.layout().params())).unwrap();
+        let data = examples(model.classes()).localise(model.layout());
+        let mut content = Vec::new();
+        for (_, optimiser) in optimisers() {
+            let how = LocalTraining { epochs: 2, batch: 4, shuffle: true, optimiser };
+            let order = Address::new(2026, Purpose::BatchOrder).round(2).client(3);
+            let out =
+                train(&*model, &how, &data, &broadcast, order, &mut Workspace::default(), None).unwrap();
+            content.extend_from_slice(&bytes::le_bytes(out.delta.values()));
+            content.extend_from_slice(&out.loss.to_bits().to_le_bytes());
+            content.extend_from_slice(&out.steps.to_le_bytes());
+        }
+        found.push((model_name, hex(&content)));
+    }
+    pinned(TRAINING, &found);
+}
