@@ -1,0 +1,63 @@
+//! One scenario that uses everything, held against the locks in the repository: any number of threads, any order of
+//! arrival, resumed at every round. `.ci/run` does the same in a debug build and on other processors.
+
+mod common;
+
+use common::{bytes, sottovoce};
+use std::path::{Path, PathBuf};
+use tempfile::tempdir;
+
+/// A lock, and the settings with which `scenario.toml` comes to it.
+const LOCKS: &[(&str, &[&str])] = &[
+    ("softmax-regression", &[]),
+    ("embedding-bag", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0"]),
+];
+
+fn matrix(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrix").join(name)
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("the project lies in a folder with a plain name")
+}
+
+#[test]
+fn every_lock_holds_on_any_threads_and_in_any_order() {
+    for (name, _) in LOCKS {
+        let lock = matrix(&format!("{name}.lock"));
+        for threads in ["1", "2", "8"] {
+            for arrival in [None, Some("1"), Some("2"), Some("3")] {
+                let mut words = vec!["verify", path(&lock), "--threads", threads];
+                words.extend(arrival.iter().flat_map(|seed| ["--arrival", seed]));
+                let said = sottovoce(&words).ok().out();
+                #[allow(clippy::print_stdout)]
+                {
+                    print!("{threads} threads, arrival {arrival:?}: {said}");
+                }
+            }
+        }
+    }
+}
+
+/// Stopped after each round, gone on with another number of threads: the lock is the one in the repository, byte for
+/// byte.
+#[test]
+fn every_lock_comes_out_of_a_run_resumed_at_any_round() {
+    let folder = tempdir().expect("a folder can be made");
+    for (name, overrides) in LOCKS {
+        let expected = bytes(&matrix(&format!("{name}.lock")));
+        for round in 1..8u64 {
+            let out = folder.path().join(format!("{name}-{round}"));
+            let (scenario, lock) = (matrix("scenario.toml"), folder.path().join("run.lock"));
+            let (before, after) = if round % 2 == 0 { ("1", "2") } else { ("2", "8") };
+            let run =
+                |words: &[&str]| sottovoce(&["run", path(&scenario)]).set(overrides).args(words).out(&out);
+            assert_eq!(
+                run(&["--threads", before, "--stop-after", &round.to_string()]).done().code,
+                Some(130)
+            );
+            run(&["--threads", after, "--resume", "--lock", path(&lock)]).ok();
+            assert!(bytes(&lock) == expected, "{name}, resumed after round {round}");
+        }
+    }
+}
