@@ -42,8 +42,11 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::Sample, 0x5d31_8482_8454_3d76, 0x87f7_1964),
     (Purpose::BaselineOrder, 0xd74d_bc85_bae0_898c, 0xb16f_45c2),
     (Purpose::Dropout, 0x11b7_b483_f0e1_341b, 0xcdaf_436a),
+    (Purpose::Bucketing, 0xadae_211b_5e40_d73f, 0xa461_a777),
     (Purpose::Transform, 0x3207_8fbe_d84b_9e90, 0x8ab4_1239),
     (Purpose::ServerTransform, 0x0e53_0cea_7c66_d593, 0x1322_5499),
+    (Purpose::Arrival, 0x0dfd_2de2_268b_26ff, 0xb92e_ede6),
+    (Purpose::SignFlip, 0x4bbd_e984_f88a_6fca, 0x8899_3ead),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -54,7 +57,7 @@ fn is_known(purpose: Purpose) -> bool {
         Init | Cohort | BatchOrder | Partition | Corpus | CorpusClient | Sample | BaselineOrder | Dropout => {
             true
         }
-        Transform | ServerTransform | Test => true,
+        Bucketing | Transform | ServerTransform | Arrival | SignFlip | Test => true,
     }
 }
 
@@ -168,10 +171,10 @@ fn kernels_give_the_bits_that_they_gave() {
 const MESSAGES: &[(&str, &str)] = &[
     ("schema", "0fb65657d05ba8db22226378b3e23455cb30a975b5b39d822ae25490029def06"),
     ("parameters", "8833236d0c279d5d8f8c97e97db59511665fd55746fdbc692bab7994762a026f"),
-    ("update, dense", "9d3e29b34b613e583bdac92dbbb18f6028895bea77e98590c83f9cec8df48db2"),
-    ("update, sparse", "fabdd3ca5aef8e38bba5a7077cb5d54bd51087e7e1e2db0dd741032b04c7e583"),
-    ("counts of an evaluation", "6f99a30ed2fe64e4c9609db7329ab3b15fe9b2fac718bc0bf8bb86540d156e4c"),
-    ("partial sum", "ee8273635f6017f7aba6b7c1fe229d8b7c16d05f58306c90af87c46caac505a3"),
+    ("update, dense", "3ded43695aa14126ac80700581c5bdd9fa6beb43484d02c43be8140763269849"),
+    ("update, sparse", "e63ef90a5d739f52d0d7431b7f4d16afea185238f2fc1093979fdfcf3399242b"),
+    ("counts of an evaluation", "45f46e2d5179c8e8930d8faf5e33b3baeed3c1374504d806242c332467ede5f2"),
+    ("partial sum", "5f2e156c8d3fd046b2e6d2efa94601c9ef5fe75be25983c5adcc63b6a9b16b3d"),
 ];
 
 #[test]
@@ -180,7 +183,7 @@ fn messages_have_the_bytes_that_they_had() {
     let params = Params::from_values(layout.clone(), numbers(layout.params())).unwrap();
     let update = |rows: Rows, n: usize| {
         let delta = RowBlock::new(layout.clone(), rows, numbers(n)).unwrap();
-        Update { client: ClientId(7), round: 3, base: params.digest(), weight: 40, loss: 1.25, delta }
+        Update { client: ClientId(7), round: 3, base: params.checksum(), weight: 40, loss: 1.25, delta }
     };
     let message = |of: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = Vec::new();
@@ -194,7 +197,7 @@ fn messages_have_the_bytes_that_they_had() {
     let sums: Vec<i64> = (0..24).map(|i| (i - 11) * 0x0123_4567_89ab).collect();
     let partial = PartialHead {
         round: 3,
-        base: params.digest(),
+        base: params.checksum(),
         schema: layout.schema(),
         cap: 64,
         weight: 100,
