@@ -307,7 +307,7 @@ fn identical_runs_are_called_so() {
         .map(|(run, seed)| {
             let copy = forged(run, &folder.path().join(format!("{seed}")), |_| ());
             let config = fs::read_to_string(run.join("config.toml")).expect("a run has a configuration");
-            let other = config.replace("checkpoint_every = 0", "checkpoint_every = 3");
+            let other = config.replace("checkpoint_every = 10", "checkpoint_every = 3");
             assert_ne!(config, other);
             fs::write(copy.join("config.toml"), other).expect("the folder is ours");
             copy
