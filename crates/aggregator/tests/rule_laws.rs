@@ -43,7 +43,7 @@ static LAWS: &[Law] = &[
     law("trimmed-mean", "", b"msr"),
     law("meamed", "", b"msr"),
     law("krum", "", b"msr"),
-    law("krum", "neighbours=1", b"msr"),
+    law("krum", "neighbours=1", b"ms-"),
     law("multi-krum", "", b"msr"),
     law("multi-krum", "m=3 weights=declared", b"msr"),
     law("bulyan", "", b"msr"),
