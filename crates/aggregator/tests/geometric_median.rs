@@ -91,7 +91,7 @@ fn refined(rows: &[Vec<f64>], start: &[f64]) -> Vec<f64> {
 fn rows_near_a_line_have_their_median_found() {
     let recipe = Recipe::parse("geometric-median", &BTreeMap::new()).expect("a recipe");
     let mut compared = 0;
-    for width in [1e-1, 1e-2, 1e-3, 1e-4] {
+    for width in [1e-1, 1e-2, 1e-3, 1e-4, 1e-5] {
         for seed in 0..60 {
             let mut s = stream(seed);
             // An even number: on the line itself all between the middle two are minimisers.
@@ -105,10 +105,10 @@ fn rows_near_a_line_have_their_median_found() {
             compared += 1;
             let off = squared_distance(&got, &refined(&rows, &got)).sqrt();
             assert!(
-                off <= f64::max(1e-8, 1e-13 / (width * width)),
+                off <= f64::max(1e-10, 1e-14 / (width * width)),
                 "{width}, {seed}: {off} from the minimum"
             );
         }
     }
-    assert!(compared >= 80, "{compared} of 240");
+    assert!(compared >= 100, "{compared} of 300");
 }

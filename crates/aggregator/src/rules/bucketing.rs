@@ -10,7 +10,8 @@
 //!
 //! Instead of `perm` a `seed`, which draws one: who aggregates again and again takes another one each time. It is a
 //! permutation of the rows as they are ordered by coordinate, so that permuted clients make the same buckets; `perm`
-//! goes by the caller's order. `f` of the rule behind it counts buckets. Cost: two passes over the rows, and a copy of `1/s` of them.
+//! goes by the caller's order. `f` of the rule behind it counts buckets. Cost: two passes over the rows, and a copy of
+//! `1/s` of them.
 
 use super::canonical::Canonical;
 use super::combination::Measured;

@@ -19,15 +19,16 @@
 //! affine combinations of the last few, which [`hull`] finds without reading the rows; rows that lie near a line,
 //! where steps of their own hardly move, take few steps then. Ends when what is left moves the point by less than
 //! `tolerance` times the harmonic mean of the distances, by the last step and the hull's slowest direction (or the
-//! ratio of steps, where it has none); or when rounding hides the step; or at a row that is the minimiser, which is
-//! checked exactly and then returned as it is; or after `iterations` steps, with the point reached. Cost: one pass
-//! over the rows a step, one before and one behind.
+//! ratio of steps, where it has none), and for certain by less than 1000 times as much in any direction; or when
+//! rounding hides the step; or at a row that is the minimiser, which is checked exactly and then returned as it is;
+//! or after `iterations` steps, with the point reached. Cost: one pass over the rows a step, one before and one
+//! behind.
 //!
 //! What falls short: for rows within `w` of a line, relative to their spread, the minimum is flat along it, and
-//! rounding leaves some `1e-15 / w²` of the spread (found: 2e-9 for `w = 1e-3`, 3e-8 for `1e-4`; at `1e-5` two methods
-//! differ by up to 0.4, in a sum of distances that is the same to its last digits). Rows more than `1e12` times as far
-//! as the others hide directions: then steps shrink at Weiszfeld's rate, and three dimensions were met in which 1000 of
-//! them left a last step of `1e-7`.
+//! rounding leaves up to `1e-14 / w²` of the spread, in a sum of distances that is the same to 13 digits (found: 1e-8
+//! for `w = 1e-3`, 5e-5 for `1e-5`, no digit below). Rows more than `1e12` times as far as the others hide directions:
+//! then steps shrink at Weiszfeld's rate, which in two or three dimensions takes hundreds of them (of 200 cases one
+//! more than 1000, after which 1e-7 was missing).
 
 mod hull;
 
@@ -35,7 +36,7 @@ use super::combination::{Measured, shares, sum};
 use crate::distances::squared_distances_to;
 use crate::grid::{Products, sum_block};
 use crate::stack::Element;
-use hull::{Hull, Least};
+use hull::{Contraction, Hull, Least};
 use rayon::prelude::*;
 use sottovoce_core::dispatch;
 use sottovoce_core::lanes::fold;
@@ -46,6 +47,8 @@ const BLOCK: usize = 1024;
 const COLUMNS: usize = 16;
 /// Closer than this to a row, relative to the median distance, the point is taken for that row.
 const COINCIDENT: f64 = 1.0 / (1u64 << 40) as f64;
+/// So many times the tolerance may be left in directions that were not met.
+const CERTAIN: f64 = 1000.0;
 /// A change, by the harmonic mean of the distances, that rounding may have made.
 const ROUNDING: f64 = 1.0 / (1u64 << 47) as f64;
 
@@ -256,10 +259,12 @@ pub(super) fn converged<T: Element>(
         let ratio = last_change.map_or(1.0, |last: f64| change / last);
         let slowest = f64::max(ratio, std::mem::replace(&mut last_ratio, ratio));
         last_change = Some(change);
-        let contraction = least.contraction.unwrap_or(slowest);
+        let contraction = least.contraction.unwrap_or(Contraction { known: slowest, certain: slowest });
         let nearness = sum(alphas.iter().zip(&distances).map(|(a, d)| a / d));
         let rounding = f64::max(ROUNDING, resolution * nearness);
-        if change <= f64::max(rounding, tolerance * (1.0 - contraction)) {
+        let known = change * contraction.known <= tolerance * (1.0 - contraction.known);
+        let certain = change * contraction.certain <= CERTAIN * tolerance * (1.0 - contraction.certain);
+        if change <= rounding || (known && certain) {
             coefficients = next;
             break;
         }

@@ -21,8 +21,10 @@ use crate::spectrum;
 
 /// Directions: steps that are remembered.
 const DIRECTIONS: usize = 4;
-/// Steps of Newton's method: it ends by itself sooner, but for rows so large that their distances say nothing.
+/// Steps of Newton's method, at most.
 const NEWTON: usize = 40;
+/// It ends behind a step so small, relative to the way so far, or so small and not smaller than the one before.
+const ACCURATE: f64 = 1e-6;
 /// A direction is one if its square is so many times what rounding may have made of it.
 const CERTAIN: f64 = 1e3 * f64::EPSILON;
 /// What a direction has to keep of its square when it is made orthogonal.
@@ -44,8 +46,17 @@ pub(super) struct Hull {
 pub(super) struct Least {
     pub(super) coefficients: Vec<f64>,
     pub(super) distances: Vec<f64>,
-    /// By how much Weiszfeld's step shrinks what is left in the hull's slowest direction; `None` for a point alone.
-    pub(super) contraction: Option<f64>,
+    /// `None` for a point alone.
+    pub(super) contraction: Option<Contraction>,
+}
+
+/// By how much Weiszfeld's step shrinks what is left of the way.
+#[derive(Clone, Copy)]
+pub(super) struct Contraction {
+    /// In the hull's slowest direction.
+    pub(super) known: f64,
+    /// In the slowest of all directions, at worst.
+    pub(super) certain: f64,
 }
 
 /// A direction of length 1: its coefficients, and its product with each row's difference from the last point.
@@ -163,13 +174,15 @@ impl Seen<'_> {
     fn derivatives(&self, at: &[f64]) -> Option<(f64, Vec<f64>, Vec<f64>)> {
         let m = at.len();
         let (mut total, mut gradient, mut spread) = (0.0, self.tilt.clone(), vec![0.0; m * m]);
+        let mut towards = Vec::with_capacity(m);
         for ((alpha, d), foot) in self.alphas.iter().zip(self.distances(at)).zip(&self.feet) {
             if *alpha == 0.0 {
                 continue;
             }
             let beta = alpha / d;
             total += beta;
-            let towards: Vec<f64> = at.iter().zip(foot).map(|(a, h)| (a - h) / d).collect();
+            towards.clear();
+            towards.extend(at.iter().zip(foot).map(|(a, h)| (a - h) / d));
             for (i, u) in towards.iter().enumerate() {
                 gradient[i] += alpha * u;
                 towards.iter().enumerate().for_each(|(k, w)| spread[i * m + k] += beta * u * w);
@@ -182,7 +195,7 @@ impl Seen<'_> {
 
     fn minimum(&self, m: usize) -> Vec<f64> {
         let mut at = vec![0.0; m];
-        let mut value = self.value(&at);
+        let (mut value, mut last) = (self.value(&at), f64::INFINITY);
         for _ in 0..if m == 0 { 0 } else { NEWTON } {
             let Some((total, gradient, spread)) = self.derivatives(&at) else { break };
             let hessian: Vec<f64> =
@@ -202,19 +215,26 @@ impl Seen<'_> {
             }
             let Some(moved) = moved else { break };
             (at, value) = moved;
-            if dot(&step, &step).sqrt() * total <= 4.0 * f64::EPSILON {
+            // The number of digits doubles with each step, until rounding is all that is left.
+            let size = dot(&step, &step).sqrt() * total;
+            if size <= ACCURATE * dot(&at, &at).sqrt() * total || (size <= ACCURATE && size > last / 4.0) {
                 break;
             }
+            last = size;
         }
         at
     }
 
-    fn contraction(&self, at: &[f64]) -> Option<f64> {
+    fn contraction(&self, at: &[f64]) -> Option<Contraction> {
         if at.is_empty() {
             return None;
         }
         let (total, _, spread) = self.derivatives(at)?;
-        Some(spectrum::largest(&spread, at.len()).0 / total)
+        let known = spectrum::largest(&spread, at.len()).0 / total;
+        // Over all directions the eigenvalues of Σ β u uᵀ sum to Σ β, since the u are unit vectors: what those of the
+        // hull leave over is the most that there can be outside of it, and the two blocks' largest bound the whole's.
+        let inside = (0..at.len()).fold(0.0, |sum, i| sum + spread[i * (at.len() + 1)]) / total;
+        Some(Contraction { known, certain: known + f64::max(1.0 - inside, 0.0) })
     }
 }
 
