@@ -76,7 +76,7 @@ const RULES: &[(&str, &str)] = &[
     ("bulyan f=1", "80ddc23048c6bf0b"),
     ("bulyan f=1 scores=once", "4a2e0444f4551ab9"),
     ("geometric-median-smoothed-weiszfeld", "d587d9a34b4bb597"),
-    ("geometric-median-exact", "dc9f4d38aa1ddbd0"),
+    ("geometric-median-exact", "77f63498dfc76c49"),
     ("rfa", "bf1efcfedf546d76"),
     ("centered-clipping tau=0.5 L=3", "50cf1f3ebac8b261"),
     ("norm-bounding-average M=2", "eea1759b591dc4ad"),
