@@ -180,8 +180,8 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     pub fn params(&self) -> &Params {
         &self.state.params
     }
-    /// Checksum of the global parameters.
-    pub fn checksum(&self) -> Checksum {
+    /// Checksum of the global parameters: updates name what they started from by it.
+    pub fn base(&self) -> Checksum {
         self.base
     }
     /// All that the rounds so far have left behind.
