@@ -374,6 +374,23 @@ fn examples_named_in_the_readme_exist() {
 }
 
 #[test]
+fn what_is_kept_is_written_by_people() {
+    let git = Command::new("git").args(["ls-files"]).current_dir(root()).output();
+    let Ok(listed) = git.map(|o| if o.status.success() { o.stdout } else { Vec::new() }) else { return };
+    let endings = ["rs", "toml", "md", "txt", "lock", "py", "yml", "jsonl"];
+    let whole = ["LICENSE-MIT", "LICENSE-APACHE", ".gitignore", ".ci/run"];
+    let complaints: Vec<String> = String::from_utf8_lossy(&listed)
+        .lines()
+        .filter(|path| {
+            let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+            !endings.contains(&ending) && !whole.contains(path)
+        })
+        .map(|path| format!("{path}: what made this file belongs here, not what it made; remove it"))
+        .collect();
+    no_complaints(&complaints);
+}
+
+#[test]
 fn both_licences_are_there_in_full() {
     for (file, parts) in [
         ("LICENSE-MIT", ["Permission is hereby granted, free of charge", "OTHER DEALINGS IN THE"]),
