@@ -14,7 +14,7 @@ use limits::{fastest_call, measuring, peak_flops};
 use sottovoce_algorithms::FedAvg;
 use sottovoce_clients::{Nodes, StoredShards};
 use sottovoce_core::sampling::index;
-use sottovoce_core::{Address, Broadcast, ClientId, Params, Population, Purpose};
+use sottovoce_core::{Address, Broadcast, ClientId, Contents, Format, Params, Population, Purpose};
 use sottovoce_models::{
     EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Workspace,
     train,
@@ -110,10 +110,13 @@ fn answers(
     let nodes =
         Nodes { algorithm: &algorithm, shards: &shards, model, local: LOCAL, transforms: &[], seed: 1 };
     let mut worker = nodes.worker();
-    let broadcast = Broadcast { round: 0, params, checksum: params.checksum(), server: &() };
+    let format = Format::new(model.layout().clone(), Contents::DELTA).expect("the model has a layout");
+    let broadcast = Broadcast { round: 0, params, checksum: params.checksum(), server: &(), format: &format };
     fastest_call(group, BenchmarkId::new("answer", size), || {
         for client in 0..CLIENTS as u64 {
-            black_box(nodes.answer(&mut worker, &broadcast, ClientId(client)).expect("an honest client"));
+            black_box(
+                nodes.answer(&mut worker, &broadcast, ClientId(client), &mut ()).expect("an honest client"),
+            );
         }
     })
 }

@@ -11,7 +11,7 @@ use sottovoce::aggregator::MAX_WEIGHT_CAP;
 use sottovoce::algorithms::FedAvg;
 use sottovoce::clients::{Gate, Nodes, evaluation};
 use sottovoce::config;
-use sottovoce::core::{Broadcast, ClientError, ClientId, LedgerLine, Population};
+use sottovoce::core::{Algorithm, Broadcast, ClientError, ClientId, LedgerLine, Population};
 use sottovoce::experiment::{Experiment, evidence};
 use sottovoce::simulation::{Cohort, Engine, Plan};
 use std::collections::BTreeSet;
@@ -251,7 +251,7 @@ struct Tapped<'a, P> {
     heard: Mutex<Vec<(ClientId, Vec<u8>)>>,
 }
 
-impl<S, P: Population<S>> Population<S> for Tapped<'_, P> {
+impl<A: Algorithm, P: Population<A>> Population<A> for Tapped<'_, P> {
     type Worker = P::Worker;
 
     fn clients(&self) -> u64 {
@@ -263,10 +263,11 @@ impl<S, P: Population<S>> Population<S> for Tapped<'_, P> {
     fn answer<'w>(
         &self,
         worker: &'w mut P::Worker,
-        broadcast: &Broadcast<'_, S>,
+        broadcast: &Broadcast<'_, A::Server>,
         client: ClientId,
+        own: &mut A::Client,
     ) -> Result<(&'w [u8], LedgerLine), ClientError> {
-        let (message, line) = self.inner.answer(worker, broadcast, client)?;
+        let (message, line) = self.inner.answer(worker, broadcast, client, own)?;
         self.heard.lock().expect("no test thread panics here").push((client, message.to_vec()));
         Ok((message, line))
     }

@@ -179,7 +179,13 @@ fn no_damage_to_a_checkpoint_is_believed() {
     let intents = json(&out.join("manifest.json"))["intents"].as_u64().expect("a number") as usize;
     let layout = sottovoce::experiment::data::model(&config, intents).expect("a model").layout().clone();
     let read = |content: &[u8]| {
-        Checkpoint::<()>::from_bytes(content, Path::new("checkpoint.bin"), Some(config.digest()), &layout)
+        Checkpoint::<()>::from_bytes(
+            content,
+            Path::new("checkpoint.bin"),
+            Some(config.digest()),
+            &layout,
+            u64::MAX,
+        )
     };
     assert!(read(&good).is_ok());
     let damaged = |content: &[u8]| matches!(read(content), Err(CheckpointError::Damaged { .. }));

@@ -11,13 +11,14 @@ use serde_json::Value;
 use sottovoce::config::{self, Config};
 use sottovoce::core::wire::UpdateView;
 use sottovoce::core::{
-    Address, Aggregate, Algorithm, ClientError, Layout, LocalTask, Params, RowBlock, Step, Trained, Transform,
+    Address, Aggregate, Algorithm, Answer, ClientError, Contents, Format, LocalTask, RowBlock, ServerCx,
+    Transform,
 };
 use sottovoce::experiment::evidence::{self, Evidence};
 use sottovoce::experiment::{Experiment, Record};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use tempfile::{TempDir, tempdir};
 
 const QUICKSTART: &str = include_str!("../examples/quickstart.toml");
@@ -42,17 +43,18 @@ fn both(
     overrides: &[&str],
     clean: impl Fn(&Experiment, &Path),
     faulty: impl Fn(Experiment, &Path) + Sync,
-) -> (TempDir, PathBuf, PathBuf, Arc<Layout>) {
+) -> (TempDir, PathBuf, PathBuf, Format) {
     let folder = tempdir().expect("a folder can be made");
     let (a, b) = (folder.path().join("clean"), folder.path().join("faulty"));
     let experiment = |_| Experiment::new(small(overrides)).expect("a good experiment");
     let first = experiment(());
-    let layout = first.data().model.layout().clone();
+    let format =
+        Format::new(first.data().model.layout().clone(), Contents::DELTA).expect("the model has one");
     clean(&first, &a);
     // One thread, so that what the fault makes of the order of arrival is the same each time.
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool");
     one.install(|| faulty(experiment(()).arriving(5), &b));
-    (folder, a, b, layout)
+    (folder, a, b, format)
 }
 
 fn name(path: &Path) -> &str {
@@ -99,7 +101,7 @@ fn a_flipped_bit_of_one_update() {
     let overrides = ["rounds.count=10", "rounds.evaluate_every=1", r#"rounds.cohort={kind="all"}"#];
     let fault = || FlipBit { round: 7, client: 5, at: 40 };
     let algorithm = sottovoce::algorithms::FedAvg { server_lr: 1.0 };
-    let (_folder, a, b, layout) = both(
+    let (_folder, a, b, format) = both(
         &overrides,
         |experiment, out| keep(experiment, &algorithm, out),
         |experiment, out| keep(&experiment.with_transform(Box::new(fault())), &algorithm, out),
@@ -109,8 +111,8 @@ fn a_flipped_bit_of_one_update() {
         assert_eq!((&place["round"], &place["client"]), (&7.into(), &5.into()), "{place}");
         assert_eq!(place["stage"], "message", "{place}");
     }
-    let evidence = Evidence::read(&evidence::path(&a, 7), &layout).expect("kept");
-    let update = UpdateView::parse(&evidence.messages[&5], &layout).expect("a message").to_update();
+    let evidence = Evidence::read(&evidence::path(&a, 7), &format).expect("kept");
+    let update = UpdateView::parse(&evidence.messages[&5], format.message()).expect("a message").to_update();
     let (coordinate, value) =
         update.delta.ranges().flatten().zip(update.delta.values()).nth(40).expect("more than 40 values");
     let bits = value.to_bits();
@@ -150,7 +152,7 @@ impl Transform for FoldByArrival {
 #[test]
 fn a_sum_in_the_order_of_arrival() {
     let algorithm = sottovoce::algorithms::FedAvg { server_lr: 1.0 };
-    let (_folder, a, b, layout) = both(
+    let (_folder, a, b, format) = both(
         &["rounds.evaluate_every=1"],
         |experiment, out| keep(experiment, &algorithm, out),
         |experiment, out| {
@@ -166,7 +168,7 @@ fn a_sum_in_the_order_of_arrival() {
         assert_eq!((&place["round"], &place["stage"]), (&0.into(), &"aggregate".into()), "{place}");
     }
     let aggregate = |run: &Path| {
-        let evidence = Evidence::read(&evidence::path(run, 0), &layout).expect("kept");
+        let evidence = Evidence::read(&evidence::path(run, 0), &format).expect("kept");
         evidence.aggregate.expect("clients answered")
     };
     let (x, y) = (aggregate(&a), aggregate(&b));
@@ -180,20 +182,21 @@ struct FusedProx;
 
 impl Algorithm for FusedProx {
     type Server = ();
+    type Client = ();
     fn name(&self) -> &'static str {
         "fedprox"
     }
-    fn start(&self, _params: &Params) {}
     #[allow(clippy::disallowed_methods)]
-    fn client(&self, task: &mut dyn LocalTask, _server: &()) -> Result<Trained, ClientError> {
-        task.train(Some(&mut |step: &Step<'_>, gradient: &mut [f32]| {
+    fn client(&self, task: &mut dyn LocalTask, _: &(), _: &mut ()) -> Result<Answer, ClientError> {
+        let trained = task.train(Some(&mut |step, gradient| {
             for ((g, p), s) in gradient.iter_mut().zip(step.params).zip(step.start) {
                 *g = MU.mul_add(p - s, *g);
             }
-        }))
+        }))?;
+        Ok(trained.into())
     }
-    fn server(&self, params: &mut Params, _server: &mut (), mean: &Aggregate) {
-        params.add_scaled(1.0, &mean.delta);
+    fn server(&self, cx: &mut ServerCx<'_>, _: &mut ()) {
+        cx.step(1.0);
     }
 }
 
@@ -201,20 +204,21 @@ impl Algorithm for FusedProx {
 fn a_fused_multiply_add() {
     let proxy = [r#"algorithm={kind="fedprox",mu=0.3}"#];
     let fedprox = sottovoce::algorithms::FedProx { mu: MU, server_lr: 1.0 };
-    let (_folder, a, b, layout) = both(
+    let (_folder, a, b, format) = both(
         &proxy,
         |experiment, out| keep(experiment, &fedprox, out),
         |experiment, out| keep(&experiment, &FusedProx, out),
     );
     let (verified, found) = caught(&a, &b);
-    let messages = |run: &Path| Evidence::read(&evidence::path(run, 0), &layout).expect("kept").messages;
+    let messages = |run: &Path| Evidence::read(&evidence::path(run, 0), &format).expect("kept").messages;
     let (x, y) = (messages(&a), messages(&b));
     let client = x.keys().copied().find(|c| x[c] != y[c]).expect("one rounding less shows in some client");
     for place in [&verified, &found] {
         assert_eq!((&place["round"], &place["stage"]), (&0.into(), &"message".into()), "{place}");
         assert_eq!(place["client"], client, "{place}");
     }
-    let delta = |message: &[u8]| UpdateView::parse(message, &layout).expect("a message").to_update().delta;
+    let delta =
+        |message: &[u8]| UpdateView::parse(message, format.message()).expect("a message").to_update().delta;
     let (x, y) = (delta(&x[&client]), delta(&y[&client]));
     let both = x.ranges().flatten().zip(x.values().iter().zip(y.values()));
     let first = both.map(|(i, (x, y))| (i as u64, x.to_bits(), y.to_bits())).find(|(_, x, y)| x != y);

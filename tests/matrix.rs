@@ -11,7 +11,11 @@ use tempfile::tempdir;
 const LOCKS: &[(&str, &[&str])] = &[
     ("softmax-regression", &[]),
     ("embedding-bag", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0"]),
+    ("scaffold", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", SCAFFOLD]),
 ];
+
+/// Clients keep something, and messages have two blocks and a number.
+const SCAFFOLD: &str = "algorithm={kind=\"scaffold\"}";
 
 fn matrix(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrix").join(name)

@@ -28,6 +28,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("ServerTransform", 12),
     ("Arrival", 13),
     ("SignFlip", 14),
+    ("Cluster", 15),
     ("Test", 0xffff),
 ];
 

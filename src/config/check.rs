@@ -1,6 +1,9 @@
 //! What a configuration must hold to, beyond the types of its values.
 
-use super::{AlgorithmConfig, Config, ModelConfig};
+use super::ranges;
+use super::{Config, ModelConfig};
+use sottovoce_algorithms::{AlgorithmConfig, Visitor};
+use sottovoce_core::Algorithm;
 use sottovoce_models::{LocalTraining, Optimiser};
 use sottovoce_simulation::Cohort;
 
@@ -16,7 +19,7 @@ pub struct Invalid {
     pub expected: String,
 }
 
-fn invalid(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Invalid {
+pub(super) fn invalid(key: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> Invalid {
     Invalid { key: key.into(), value: value.to_string(), expected: expected.into() }
 }
 
@@ -42,14 +45,6 @@ fn positive(key: &str, value: f64) -> Result<(), Invalid> {
     }
 }
 
-fn not_negative(key: &str, value: f64) -> Result<(), Invalid> {
-    if value >= 0.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(invalid(key, value, "expected a finite number of at least 0"))
-    }
-}
-
 fn share(key: &str, value: f64) -> Result<(), Invalid> {
     if (0.0..1.0).contains(&value) {
         Ok(())
@@ -69,14 +64,7 @@ impl Config {
         self.check_data()?;
         self.check_features_and_model()?;
         training("local", &self.local)?;
-        let server_lr = match self.algorithm {
-            AlgorithmConfig::Fedavg { server_lr } => server_lr,
-            AlgorithmConfig::Fedprox { mu, server_lr } => {
-                not_negative("algorithm.mu", mu.into())?;
-                server_lr
-            }
-        };
-        positive("algorithm.server_lr", server_lr.into())?;
+        self.check_algorithm()?;
         for (i, transform) in self.transforms.iter().enumerate() {
             transform.build().map_err(|e| {
                 invalid(format!("transforms.{i}.{}", e.key), e.value, format!("expected {}", e.expected))
@@ -91,6 +79,23 @@ impl Config {
         if let Some(retention) = &self.retention {
             within("retention.retention_days", retention.retention_days, 1, 36_500)?;
             date(&retention.date)?;
+        }
+        Ok(())
+    }
+
+    fn check_algorithm(&self) -> Result<(), Invalid> {
+        struct PlainSgd;
+        impl Visitor for PlainSgd {
+            type Output = bool;
+            fn visit<A: Algorithm>(self, algorithm: &A) -> bool {
+                algorithm.plain_sgd()
+            }
+        }
+        ranges::check::<AlgorithmConfig>("algorithm", &self.algorithm)?;
+        if self.algorithm.visit(PlainSgd) && !matches!(self.local.optimiser, Optimiser::Sgd { .. }) {
+            let value = format!("{:?}", self.algorithm.name());
+            let expected = "its mathematics asks for plain local steps; set local.optimiser.kind to \"sgd\"";
+            return Err(invalid("algorithm.kind", value, expected));
         }
         Ok(())
     }
@@ -181,6 +186,7 @@ impl Config {
             Cohort::Poisson { .. } | Cohort::All => {}
         }
         share("rounds.dropout", r.dropout)?;
+        within("rounds.state_memory_mb", r.state_memory_mb, 0, 1 << 24)?;
         if let Some(stopping) = r.early_stopping {
             within("rounds.early_stopping.patience", stopping.patience, 1, 1_000_000)?;
             share("rounds.early_stopping.min_gain", stopping.min_gain)?;

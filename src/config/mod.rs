@@ -5,6 +5,7 @@
 
 mod check;
 mod load;
+pub(crate) mod ranges;
 
 pub use check::Invalid;
 pub(crate) use check::date;
@@ -13,6 +14,7 @@ pub use load::{ConfigError, InFile, load, parse};
 use serde::{Deserialize, Serialize};
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Recipe, RuleError};
+use sottovoce_algorithms::AlgorithmConfig;
 use sottovoce_core::Digest;
 use sottovoce_models::{FeatureConfig, LocalTraining};
 use sottovoce_privacy::TransformConfig;
@@ -161,36 +163,6 @@ pub enum ModelConfig {
     },
 }
 
-/// The federated algorithm.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum AlgorithmConfig {
-    /// Federated averaging.
-    Fedavg {
-        /// Factor on the mean delta.
-        #[serde(default = "one")]
-        server_lr: f32,
-    },
-    /// Federated averaging with a pull towards the broadcast parameters.
-    Fedprox {
-        /// Strength of the pull.
-        mu: f32,
-        /// Factor on the mean delta.
-        #[serde(default = "one")]
-        server_lr: f32,
-    },
-}
-
-impl Default for AlgorithmConfig {
-    fn default() -> Self {
-        Self::Fedavg { server_lr: 1.0 }
-    }
-}
-
-fn one() -> f32 {
-    1.0
-}
-
 /// How updates become one, and which are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -270,6 +242,9 @@ pub struct RoundsConfig {
     /// interrupted run.
     #[serde(default = "every_tenth_round")]
     pub checkpoint_every: u64,
+    /// Memory for what clients keep between rounds, in MiB; a temporary file takes the rest.
+    #[serde(default = "a_gibibyte", skip_serializing_if = "is_a_gibibyte")]
+    pub state_memory_mb: u64,
     /// Most examples that a client may claim; the largest shard where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_cap: Option<u64>,
@@ -277,6 +252,14 @@ pub struct RoundsConfig {
 
 fn is_zero(value: &f64) -> bool {
     *value == 0.0
+}
+
+fn a_gibibyte() -> u64 {
+    1024
+}
+
+fn is_a_gibibyte(mb: &u64) -> bool {
+    *mb == a_gibibyte()
 }
 
 fn every_round() -> u64 {

@@ -15,8 +15,9 @@ use crate::experiment::run::{Experiment, Observer, Progress};
 use crate::experiment::verify::first_client;
 use serde::Serialize;
 use serde_json::Value;
+use sottovoce_algorithms::Visitor;
 use sottovoce_core::wire::UpdateView;
-use sottovoce_core::{Layout, RowBlock};
+use sottovoce_core::{Algorithm, Contents, Format, Layout, RowBlock};
 use sottovoce_simulation::Stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -126,21 +127,20 @@ impl Run {
         })
     }
 
-    fn layout(&self) -> Result<Arc<Layout>, ExperimentError> {
-        let intents = self.manifest["intents"].as_u64().unwrap_or_default() as usize;
-        Ok(model(&self.config()?, intents)?.layout().clone())
+    /// What messages look like, and the model that they are about.
+    fn format(&self) -> Result<Format, ExperimentError> {
+        let number = |name: &str| self.manifest[name].as_u64().unwrap_or_default();
+        let config = self.config()?;
+        let model = model(&config, number("intents") as usize)?;
+        let contents = config.algorithm.visit(ContentsFor { clients: number("training_clients") });
+        Ok(Format::new(model.layout().clone(), contents)?)
     }
 
     /// What passed in a round: as it was kept, or run again.
-    fn evidence(
-        &self,
-        round: u64,
-        layout: &Arc<Layout>,
-        watch: &mut dyn Observer,
-    ) -> Result<Evidence, String> {
+    fn evidence(&self, round: u64, format: &Format, watch: &mut dyn Observer) -> Result<Evidence, String> {
         let kept = evidence::path(&self.path, round);
         if kept.exists() {
-            return Evidence::read(&kept, layout).map_err(|e| format!("{}: {e}", kept.display()));
+            return Evidence::read(&kept, format).map_err(|e| format!("{}: {e}", kept.display()));
         }
         let mut again = || -> Result<_, ExperimentError> {
             let experiment = Experiment::new(self.config()?)?;
@@ -160,6 +160,18 @@ impl Run {
             )),
             Err(e) => Err(format!("{name} cannot be run again: {e}")),
         }
+    }
+}
+
+/// What an algorithm's messages have room for.
+struct ContentsFor {
+    clients: u64,
+}
+
+impl Visitor for ContentsFor {
+    type Output = Contents;
+    fn visit<A: Algorithm>(self, algorithm: &A) -> Contents {
+        algorithm.contents(self.clients)
     }
 }
 
@@ -225,7 +237,7 @@ fn place(
                 format!("asked in the {which} run only")
             });
         }
-        Stage::Shard | Stage::Message => {
+        Stage::Shard | Stage::Message | Stage::ClientState => {
             let (a, b) = (ledger_of(&a.path, round)?, ledger_of(&b.path, round)?);
             (place.stage, place.client) = first_client(stage, &a, &b);
             let why = |line: &RoundLine, client| line.without.iter().find(|(c, _)| *c == client).cloned();
@@ -251,20 +263,21 @@ fn place(
     if !numbers {
         return Ok(place);
     }
-    let layout = a.layout()?;
-    if layout.schema() != b.layout()?.schema() {
-        place.note = Some("the models have other tensors, so there are no numbers to compare".to_owned());
+    let format = a.format()?;
+    if format.message().schema() != b.format()?.message().schema() {
+        place.note =
+            Some("models or messages have other tensors, so there are no numbers to compare".to_owned());
         return Ok(place);
     }
     let found = match place.stage {
-        Stage::Broadcast => broadcast(a, b, &layout),
+        Stage::Broadcast => broadcast(a, b, format.model()),
         Stage::Message | Stage::Aggregate | Stage::ServerStep => {
-            let of = |run: &Run, watch: &mut dyn Observer| run.evidence(round, &layout, watch);
+            let of = |run: &Run, watch: &mut dyn Observer| run.evidence(round, &format, watch);
             of(a, watch)
                 .and_then(|a| Ok((a, of(b, watch)?)))
-                .and_then(|(a, b)| compare(&a, &b, &place, &layout))
+                .and_then(|(a, b)| compare(&a, &b, &place, &format))
         }
-        Stage::Cohort | Stage::Shard | Stage::Evaluation => Ok(None),
+        Stage::Cohort | Stage::Shard | Stage::ClientState | Stage::Evaluation => Ok(None),
     };
     match found {
         Ok(value) => place.value = value,
@@ -289,7 +302,8 @@ fn broadcast(a: &Run, b: &Run, layout: &Arc<Layout>) -> Result<Option<At>, Strin
     Ok(first_value(layout, pairs(a.values(), b.values())))
 }
 
-fn compare(a: &Evidence, b: &Evidence, place: &Place, layout: &Arc<Layout>) -> Result<Option<At>, String> {
+fn compare(a: &Evidence, b: &Evidence, place: &Place, format: &Format) -> Result<Option<At>, String> {
+    let layout = format.message();
     match place.stage {
         Stage::Message => {
             let Some(client) = place.client else { return Ok(None) };
@@ -301,7 +315,7 @@ fn compare(a: &Evidence, b: &Evidence, place: &Place, layout: &Arc<Layout>) -> R
             Ok(first_of_blocks(layout, delta(a)?.as_ref(), delta(b)?.as_ref()))
         }
         Stage::Aggregate => Ok(first_of_blocks(layout, a.aggregate.as_ref(), b.aggregate.as_ref())),
-        _ => Ok(first_value(layout, pairs(&a.params, &b.params))),
+        _ => Ok(first_value(format.model(), pairs(&a.params, &b.params))),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Everything that passed in a round, kept so that two rounds can be held against each other number by number.
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sottovoce_core::{Aggregate, ClientId, Layout, Params, RowBlock, Rows, bytes};
+use sottovoce_core::{Aggregate, ClientId, Format, Params, RowBlock, Rows, bytes};
 use sottovoce_simulation::{Tap, durable};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// What passed in one round.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -79,7 +79,7 @@ impl Evidence {
     }
 
     /// Reads what [`Evidence::write`] wrote.
-    pub fn read(path: &Path, layout: &Arc<Layout>) -> io::Result<Self> {
+    pub fn read(path: &Path, format: &Format) -> io::Result<Self> {
         let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
         let file = fs::read(path)?;
         let tensors = SafeTensors::deserialize(&file).map_err(|e| invalid(e.to_string()))?;
@@ -93,12 +93,12 @@ impl Evidence {
         if let Ok(values) = tensors.tensor("aggregate.values") {
             let rows = tensors.tensor("aggregate.rows").ok();
             let rows = rows.map_or(Rows::All, |r| Rows::Some(bytes::u32s(r.data()).collect()));
-            let block = RowBlock::new(layout.clone(), rows, bytes::f32s(values.data()).collect());
+            let block = RowBlock::new(format.message().clone(), rows, bytes::f32s(values.data()).collect());
             evidence.aggregate = Some(block.map_err(|e| invalid(e.to_string()))?);
         }
         let params = tensors.tensor("params").map_err(|e| invalid(e.to_string()))?;
         evidence.params = bytes::f32s(params.data()).collect();
-        if evidence.params.len() != layout.params() {
+        if evidence.params.len() != format.model().params() {
             return Err(invalid("has another number of parameters than the run's model".to_owned()));
         }
         Ok(evidence)

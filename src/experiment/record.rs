@@ -26,7 +26,9 @@ use crate::experiment::summary::Summary;
 use crate::saved::SavedModel;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sottovoce_core::{Checksum, Digest, EvaluationCounts, Layout, LedgerLine, Params};
-use sottovoce_simulation::{Chain, Checkpoint, CheckpointError, Leaves, RoundReport, State, durable};
+use sottovoce_simulation::{
+    Chain, Checkpoint, CheckpointError, Leaves, RoundReport, Standing, State, durable,
+};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -111,6 +113,7 @@ struct Manifest<'a> {
     held_out: Checksum,
     intents: usize,
     clients: u64,
+    training_clients: u64,
     schema: Digest,
 }
 
@@ -184,6 +187,7 @@ impl Record {
             held_out: data.checksum(),
             intents: data.labels.len(),
             clients: data.shards.clients(),
+            training_clients: data.shards.training_clients(),
             schema: data.model.layout().schema(),
         };
         write(&d.path.join("config.toml"), config.to_toml().as_bytes())?;
@@ -191,23 +195,25 @@ impl Record {
     }
 
     /// Begins the chain of a run on held-out data of this checksum, or says where to go on, if this is a reopened
-    /// directory with a checkpoint. Journals are cut back to it.
+    /// directory with a checkpoint. Journals are cut back to it. Of what clients keep, `memory` bytes stay in memory.
     pub fn start<S: Serialize + DeserializeOwned>(
         &mut self,
         config: Digest,
         data: Checksum,
         layout: &Arc<Layout>,
+        memory: u64,
     ) -> Result<Option<Resumed<S>>, ExperimentError> {
         self.start = Chain::start(config, data);
         self.chain = self.start;
         let Some(d) = self.directory.as_mut().filter(|d| d.resumed) else { return Ok(None) };
-        let found = Checkpoint::newest(&d.path, (!d.may_change).then_some(config), layout)?;
+        let found = Checkpoint::newest(&d.path, (!d.may_change).then_some(config), layout, memory)?;
         let Some(found) = found else {
             d.rounds.cut(0)?;
             d.egress.cut(0)?;
             return Ok(None);
         };
-        let Checkpoint { config: before, start, chain, journals, state } = found.checkpoint;
+        let Checkpoint { standing, state } = found.checkpoint;
+        let Standing { config: before, start, chain, journals } = standing;
         let [rounds, egress] = journals;
         d.rounds.cut(rounds)?;
         d.egress.cut(egress)?;
@@ -342,7 +348,7 @@ impl Record {
     }
 
     /// Keeps where the run stands. What came before is on the disk first.
-    pub fn checkpoint<S: Clone + Serialize + DeserializeOwned>(
+    pub fn checkpoint<S: Serialize>(
         &mut self,
         config: Digest,
         state: &State<S>,
@@ -351,8 +357,8 @@ impl Record {
         d.rounds.sync()?;
         d.egress.sync()?;
         let journals = [d.rounds.bytes(), d.egress.bytes()];
-        let (start, chain, state) = (self.start, self.chain, state.clone());
-        Ok(Checkpoint { config, start, chain, journals, state }.write(&d.path)?)
+        let standing = Standing { config, start: self.start, chain: self.chain, journals };
+        Ok(standing.write(state, &d.path)?)
     }
 
     /// Writes model and summary.

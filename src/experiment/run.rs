@@ -1,6 +1,6 @@
 //! The loop around the rounds: evaluation, early stopping, checkpoints, baselines.
 
-use crate::config::{AlgorithmConfig, Config};
+use crate::config::Config;
 use crate::experiment::ExperimentError;
 use crate::experiment::data::{Data, HeldOut};
 use crate::experiment::record::{Record, Resumed, Round};
@@ -9,10 +9,12 @@ use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary
 use crate::experiment::totals::Totals;
 use crate::memory::peak_rss_bytes;
 use sottovoce_aggregator::Aggregation;
-use sottovoce_algorithms::{FedAvg, FedProx};
+use sottovoce_algorithms::Visitor;
 use sottovoce_clients::{Nodes, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
-use sottovoce_core::{Address, Algorithm, Checksum, Digest, Params, Purpose, Summing, Transform, sampling};
+use sottovoce_core::{
+    Address, Algorithm, Checksum, Digest, Format, Params, Purpose, Summing, Transform, sampling,
+};
 use sottovoce_models::LocalTraining;
 use sottovoce_simulation::{CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport};
 use std::collections::BTreeMap;
@@ -63,6 +65,20 @@ pub trait Observer {
     /// A round is over.
     fn round(&mut self, _progress: &Progress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
+    }
+}
+
+/// Runs with whichever algorithm it is.
+struct Run<'a> {
+    experiment: &'a Experiment,
+    record: &'a mut Record,
+    observer: &'a mut dyn Observer,
+}
+
+impl Visitor for Run<'_> {
+    type Output = Result<(Summary, Params), ExperimentError>;
+    fn visit<A: Algorithm>(self, algorithm: &A) -> Self::Output {
+        self.experiment.run_with(algorithm, self.record, self.observer)
     }
 }
 
@@ -126,12 +142,7 @@ impl Experiment {
         record: &mut Record,
         observer: &mut dyn Observer,
     ) -> Result<(Summary, Params), ExperimentError> {
-        match self.config.algorithm {
-            AlgorithmConfig::Fedavg { server_lr } => self.run_with(&FedAvg { server_lr }, record, observer),
-            AlgorithmConfig::Fedprox { mu, server_lr } => {
-                self.run_with(&FedProx { mu, server_lr }, record, observer)
-            }
-        }
+        self.config.algorithm.visit(Run { experiment: self, record, observer })
     }
 
     /// Runs with any algorithm, whatever the configuration names.
@@ -151,13 +162,16 @@ impl Experiment {
             seed: config.seed,
         };
         let (plan, digest) = (self.plan(), config.digest());
-        let mut engine = match record.start(digest, data.checksum(), data.model.layout())? {
-            None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
-            Some(Resumed { state, damage }) => {
-                damage.iter().for_each(|why| observer.damaged(why));
-                Engine::at(algorithm, &nodes, plan, state)
-            }
-        };
+        Format::new(data.model.layout().clone(), algorithm.contents(data.shards.training_clients()))
+            .map_err(ExperimentError::Model)?;
+        let mut engine =
+            match record.start(digest, data.checksum(), data.model.layout(), plan.state_memory)? {
+                None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
+                Some(Resumed { state, damage }) => {
+                    damage.iter().for_each(|why| observer.damaged(why));
+                    Engine::at(algorithm, &nodes, plan, state)
+                }
+            };
         let mut totals = Totals::of(record, config)?;
         observer.stage(Stage::Rounds(config.rounds.count));
         let mut interrupted = false;
@@ -213,6 +227,7 @@ impl Experiment {
             },
             transforms: &self.transforms,
             arrival: self.arrival,
+            state_memory: config.rounds.state_memory_mb << 20,
         }
     }
 

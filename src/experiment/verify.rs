@@ -235,8 +235,8 @@ impl Check<'_> {
 /// The first client at which two ledgers of a round differ, and in what: a client that sent something in one of them
 /// only differs in its message, whatever it would have trained on.
 pub(crate) fn first_client(stage: Stage, a: &[LedgerLine], b: &[LedgerLine]) -> (Stage, Option<u64>) {
-    let lines = |all: &[LedgerLine]| -> BTreeMap<u64, (Checksum, Checksum)> {
-        all.iter().map(|l| (l.client.0, (l.source, l.checksum))).collect()
+    let lines = |all: &[LedgerLine]| -> BTreeMap<u64, (Checksum, Checksum, Option<Checksum>)> {
+        all.iter().map(|l| (l.client.0, (l.source, l.checksum, l.state))).collect()
     };
     let (a, b) = (lines(a), lines(b));
     let other_shard = || a.iter().find(|(client, line)| b.get(client).is_some_and(|other| other.0 != line.0));
@@ -244,7 +244,12 @@ pub(crate) fn first_client(stage: Stage, a: &[LedgerLine], b: &[LedgerLine]) -> 
         return (Stage::Shard, Some(*client));
     }
     let clients: BTreeSet<u64> = a.keys().chain(b.keys()).copied().collect();
-    (Stage::Message, clients.into_iter().find(|client| a.get(client) != b.get(client)))
+    let first = |differs: &dyn Fn(&u64) -> bool| clients.iter().copied().find(differs);
+    if stage == Stage::ClientState {
+        return (stage, first(&|client| a.get(client).map(|l| l.2) != b.get(client).map(|l| l.2)));
+    }
+    let sent = |line: &(Checksum, Checksum, Option<Checksum>)| (line.0, line.1);
+    (Stage::Message, first(&|client| a.get(client).map(sent) != b.get(client).map(sent)))
 }
 
 impl Observer for Check<'_> {

@@ -1,11 +1,30 @@
 //! Federated algorithms, one file each: the client's half and the server's half together.
 //!
-//! A new one is a new file that implements [`Algorithm`](sottovoce_core::Algorithm), one `pub mod` line here and
-//! one line where configurations name algorithms. Outside the library it needs neither: see the example
-//! `fedavgm.rs`.
+//! A new one is a new file that implements [`Algorithm`](sottovoce_core::Algorithm) and one line in the list below, which
+//! is all that configurations, `sottovoce list` and the laws of the tests know algorithms from. Outside the library it
+//! needs neither: see the example `my_paper.rs`.
 
-pub mod fedavg;
-pub mod fedprox;
+pub mod prelude;
+mod registry;
 
-pub use fedavg::FedAvg;
-pub use fedprox::FedProx;
+pub use registry::{AlgorithmConfig, Visitor};
+
+registry::algorithms! {
+    "fedavg" => fedavg::FedAvg,
+    "fedavgm" => fedavgm::FedAvgM,
+    "fedprox" => fedprox::FedProx,
+    "fedopt" => fedopt::FedOpt,
+    "scaffold" => scaffold::Scaffold,
+    "fednova" => fednova::FedNova,
+    "feddyn" => feddyn::FedDyn,
+    "qfedavg" => qfedavg::QFedAvg,
+    "afl" => afl::Afl,
+    "mime" => mime::Mime,
+    "ifca" => ifca::Ifca,
+    "hierarchical" => hierarchical::Hierarchical,
+    "ditto" => ditto::Ditto,
+    "fedper" => fedper::FedPer,
+    "fedrep" => fedrep::FedRep,
+    "apfl" => apfl::Apfl,
+    "fine_tuning" => fine_tuning::FineTuning,
+}

@@ -45,6 +45,7 @@ impl Gate {
             bytes: self.buffer.len() as u64,
             checksum,
             source,
+            state: None,
         };
         (&self.buffer, line)
     }

@@ -3,10 +3,12 @@
 use crate::gate::Gate;
 use crate::shard::Shards;
 use sottovoce_core::{
-    Address, Adjust, Algorithm, Broadcast, ClientError, ClientId, LedgerLine, LocalTask, Params, Population,
-    Purpose, Trained, Transform, Update,
+    Address, Adjust, Algorithm, Broadcast, ClientError, ClientId, LedgerLine, LocalTask, Params, Personal,
+    Population, Purpose, Trained, Transform, Update,
 };
-use sottovoce_models::{LocalExamples, LocalTraining, Model, Workspace, train};
+use sottovoce_models::{LocalExamples, LocalTraining, Model, Start, Workspace, loss, train};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// All clients of a run. What a client is made of comes from [`Shards`]; what it does, from the algorithm.
 pub struct Nodes<'a, A, S: ?Sized> {
@@ -31,27 +33,97 @@ pub struct Worker {
     gate: Gate,
 }
 
+/// A client at work on its own data.
 struct Task<'a> {
     client: ClientId,
+    round: u64,
     model: &'a dyn Model,
     local: &'a LocalTraining,
     data: &'a LocalExamples,
     broadcast: &'a Params,
+    /// Of the first epoch's shuffle.
     order: Address,
     workspace: &'a mut Workspace,
 }
 
 impl LocalTask for Task<'_> {
+    fn client(&self) -> ClientId {
+        self.client
+    }
+    fn round(&self) -> u64 {
+        self.round
+    }
     fn num_examples(&self) -> u64 {
         self.data.examples.len() as u64
     }
-    fn train(&mut self, adjust: Option<&mut Adjust<'_>>) -> Result<Trained, ClientError> {
-        train(self.model, self.local, self.data, self.broadcast, self.order, self.workspace, adjust)
+    fn rows(&self) -> &Arc<[u32]> {
+        &self.data.rows
+    }
+    fn broadcast(&self) -> &Params {
+        self.broadcast
+    }
+    fn epochs(&self) -> u32 {
+        self.local.epochs
+    }
+    fn train_from(
+        &mut self,
+        start: Option<&[f32]>,
+        epochs: Range<u32>,
+        adjust: Option<&mut Adjust<'_>>,
+    ) -> Result<Trained, ClientError> {
+        let how = LocalTraining { epochs: epochs.len() as u32, ..*self.local };
+        let start = start.map_or(Start::Model(self.broadcast), Start::Rows);
+        let order = self.order.slot(epochs.start.into());
+        train(self.model, &how, self.data, start, order, self.workspace, adjust)
             .map_err(|e| ClientError::NotFinite { client: self.client, at: e.at, value: e.value })
+    }
+    fn loss(&mut self, at: &[f32]) -> f64 {
+        loss(self.model, self.data, at, self.workspace, &mut []) / self.num_examples() as f64
+    }
+    fn gradient(&mut self, at: &[f32]) -> Vec<f32> {
+        let mut gradient = vec![0.0; at.len()];
+        loss(self.model, self.data, at, self.workspace, &mut gradient);
+        gradient
     }
 }
 
-impl<A: Algorithm, S: Shards + ?Sized> Population<A::Server> for Nodes<'_, A, S> {
+impl<A: Algorithm, S: Shards + ?Sized> Nodes<'_, A, S> {
+    /// The model that a client uses for itself before `round`; `None` for one without examples. `own` is what it has
+    /// kept.
+    pub fn personal(
+        &self,
+        workspace: &mut Workspace,
+        server: &A::Server,
+        own: &A::Client,
+        round: u64,
+        client: ClientId,
+        global: &Params,
+    ) -> Result<Option<Params>, ClientError> {
+        let data = self.shards.shard(client);
+        if data.examples.is_empty() {
+            return Ok(None);
+        }
+        let order = Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0);
+        let (model, local) = (self.model, &self.local);
+        let mut task = Task { client, round, model, local, data: &data, broadcast: global, order, workspace };
+        let Personal { base, rows } = self.algorithm.personal(&mut task, server, own)?;
+        let mut params = match base {
+            Some(all) => Params::from_values(global.layout().clone(), all.to_vec()),
+            None => Some(global.clone()),
+        };
+        if let (Some(params), Some(rows)) = (&mut params, rows) {
+            let mut rest = &rows[..];
+            for range in global.layout().ranges(data.rows.iter().copied()) {
+                let (row, tail) = rest.split_at(range.len());
+                rest = tail;
+                params.values_mut()[range].copy_from_slice(row);
+            }
+        }
+        Ok(params)
+    }
+}
+
+impl<A: Algorithm, S: Shards + ?Sized> Population<A> for Nodes<'_, A, S> {
     type Worker = Worker;
 
     fn clients(&self) -> u64 {
@@ -65,34 +137,32 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A::Server> for Nodes<'_, A, S>
         worker: &'w mut Worker,
         broadcast: &Broadcast<'_, A::Server>,
         client: ClientId,
+        own: &mut A::Client,
     ) -> Result<(&'w [u8], LedgerLine), ClientError> {
         let data = self.shards.shard(client);
         if data.examples.is_empty() {
             return Err(ClientError::EmptyShard { client });
         }
-        let order = Address::new(self.seed, Purpose::BatchOrder).round(broadcast.round).client(client.0);
+        let round = broadcast.round;
         let mut task = Task {
             client,
+            round,
             model: self.model,
             local: &self.local,
             data: &data,
             broadcast: broadcast.params,
-            order,
+            order: Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0),
             workspace: &mut worker.workspace,
         };
-        let mut trained = self.algorithm.client(&mut task, broadcast.server)?;
+        let answer = self.algorithm.client(&mut task, broadcast.server, own)?;
+        let weight = answer.weight.unwrap_or(data.examples.len() as u64);
+        let loss = answer.loss;
+        let mut delta = broadcast.format.join(client, answer)?;
         for (slot, transform) in (0..).zip(self.transforms) {
             let at = Address::new(self.seed, Purpose::Transform).slot(slot);
-            transform.client(at.round(broadcast.round).client(client.0), &mut trained.delta);
+            transform.client(at.round(round).client(client.0), &mut delta);
         }
-        let update = Update {
-            client,
-            round: broadcast.round,
-            base: broadcast.checksum,
-            weight: data.examples.len() as u64,
-            loss: trained.loss,
-            delta: trained.delta,
-        };
+        let update = Update { client, round, base: broadcast.checksum, weight, loss, delta };
         let (message, line) = worker.gate.send(&update, data.checksum());
         worker.workspace.reuse(update.delta);
         Ok((message, line))

@@ -1,65 +1,230 @@
 //! The central traits: a federated algorithm, and what it may do with a client's data.
 
-use crate::digest::{Checksum, Summing};
+use crate::digest::{Checksum, Summing, pieces};
 use crate::ids::ClientId;
-use crate::params::{Params, RowBlock};
+use crate::layout::Layout;
+use crate::message::{Answer, Contents, Format, Mean};
+use crate::params::{Params, RowBlock, Rows};
 use crate::stream::Address;
 use crate::update::LedgerLine;
 use serde::{Serialize, de::DeserializeOwned};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// A federated algorithm: what a client does with a broadcast, what the server does with the answers.
 ///
-/// Both halves are pure: everything that lasts is in the parameters and in [`Algorithm::Server`].
+/// Both halves are pure: everything that lasts is in the parameters, in [`Algorithm::Server`] and in
+/// [`Algorithm::Client`]. Vectors that a client works with hold its own rows only, one after another
+/// ([`LocalTask::rows`]): cost follows its data.
 pub trait Algorithm: Sync {
-    /// Kept by the server between rounds, broadcast beside the parameters, part of a checkpoint; `()` if nothing.
-    type Server: Clone + Serialize + DeserializeOwned + Send + Sync;
+    /// Kept by the server between rounds, part of a checkpoint; `()` if nothing. The clients see it, too: what of it
+    /// they need is counted by [`broadcast`](Self::broadcast).
+    type Server: Clone + Default + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Kept by a client between the rounds that it takes part in, part of a checkpoint; `()` if nothing. It never leaves
+    /// the client.
+    type Client: Default + Serialize + DeserializeOwned + Send;
 
     /// What the configuration and the run directory call it.
     fn name(&self) -> &'static str;
 
+    /// What a client sends.
+    fn contents(&self, _clients: u64) -> Contents {
+        Contents::DELTA
+    }
+
     /// The server's state before the first round.
-    fn start(&self, params: &Params) -> Self::Server;
+    fn start(&self, _cx: &StartCx<'_>) -> Self::Server {
+        Self::Server::default()
+    }
+
+    /// Numbers of the server's state that a client is sent beside the parameters.
+    fn broadcast(&self, _server: &Self::Server) -> u64 {
+        0
+    }
 
     /// The client half: trains on the client's data and returns what moved.
-    fn client(&self, task: &mut dyn LocalTask, server: &Self::Server) -> Result<Trained, ClientError>;
+    fn client(
+        &self,
+        task: &mut dyn LocalTask,
+        server: &Self::Server,
+        own: &mut Self::Client,
+    ) -> Result<Answer, ClientError>;
 
-    /// The server half: turns the weighted mean of the clients' deltas into new parameters.
-    fn server(&self, params: &mut Params, server: &mut Self::Server, mean: &Aggregate);
+    /// The server half: turns the mean of the clients' answers into new parameters.
+    fn server(&self, cx: &mut ServerCx<'_>, server: &mut Self::Server);
+
+    /// The model that a client uses for itself; the global one unless said otherwise.
+    fn personal<'s>(
+        &self,
+        _task: &mut dyn LocalTask,
+        _server: &'s Self::Server,
+        _own: &Self::Client,
+    ) -> Result<Personal<'s>, ClientError> {
+        Ok(Personal::default())
+    }
+
+    /// Whether clients have models of their own, which are worth an evaluation.
+    fn personalises(&self) -> bool {
+        false
+    }
+
+    /// Whether the mathematics holds only where a local step is `p ← p − lr · g`.
+    fn plain_sgd(&self) -> bool {
+        false
+    }
 }
 
-/// All that an algorithm may do with a client's data. There is no way to the examples.
+/// A client's own model: `base`, the global parameters where absent, with the client's rows replaced by `rows`.
+#[derive(Debug, Default)]
+pub struct Personal<'s> {
+    /// All parameters, in storage order.
+    pub base: Option<&'s [f32]>,
+    /// The values of the client's rows.
+    pub rows: Option<Vec<f32>>,
+}
+
+/// What a run begins with.
+#[derive(Debug)]
+pub struct StartCx<'a> {
+    /// Global parameters.
+    pub params: &'a Params,
+    /// Number of clients in the population.
+    pub clients: u64,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+/// What the server half works with.
+#[derive(Debug)]
+pub struct ServerCx<'a> {
+    /// Global parameters, to be changed.
+    pub params: &'a mut Params,
+    /// What the accepted updates came to.
+    pub mean: Mean<'a>,
+    /// The round, from 0.
+    pub round: u64,
+    /// Number of clients in the population.
+    pub clients: u64,
+}
+
+impl ServerCx<'_> {
+    /// Adds `factor ·` the mean delta to the parameters; cost follows the rows that were sent.
+    pub fn step(&mut self, factor: f32) {
+        self.params.add_scaled(factor, self.mean.delta());
+    }
+    /// Adds `factor ·` a vector over all parameters, an empty one being zeros.
+    pub fn add(&mut self, factor: f32, what: &[f32]) {
+        if !what.is_empty() {
+            for (p, v) in self.params.values_mut().iter_mut().zip(what) {
+                *p += factor * v;
+            }
+        }
+    }
+}
+
+/// All that an algorithm may do with a client's data. There is no way to the examples. Slices and vectors hold the
+/// client's rows, one after another.
 pub trait LocalTask {
+    /// Who trains.
+    fn client(&self) -> ClientId;
+    /// In which round, from 0.
+    fn round(&self) -> u64;
     /// Number of local training examples.
     fn num_examples(&self) -> u64;
+    /// The rows that the client's data touch, ascending.
+    fn rows(&self) -> &Arc<[u32]>;
+    /// Global parameters as broadcast, all of them.
+    fn broadcast(&self) -> &Params;
+    /// Configured number of local epochs.
+    fn epochs(&self) -> u32;
 
-    /// Local training from the broadcast parameters with the configured optimiser, epochs and batch size.
-    /// `adjust`, if given, may edit each batch's gradient before the optimiser's step.
-    fn train(&mut self, adjust: Option<&mut Adjust<'_>>) -> Result<Trained, ClientError>;
+    /// Local training from `start` (the broadcast parameters where absent) with the configured optimiser and batch
+    /// size, for `epochs`, whose numbers address their shuffles. `adjust`, if given, may edit each batch's gradient
+    /// before the optimiser's step.
+    fn train_from(
+        &mut self,
+        start: Option<&[f32]>,
+        epochs: Range<u32>,
+        adjust: Option<&mut Adjust<'_>>,
+    ) -> Result<Trained, ClientError>;
+
+    /// Mean loss over the client's training examples, in nats.
+    fn loss(&mut self, at: &[f32]) -> f64;
+
+    /// Gradient of that loss.
+    fn gradient(&mut self, at: &[f32]) -> Vec<f32>;
+
+    /// Local training from the broadcast parameters, as configured.
+    fn train(&mut self, adjust: Option<&mut Adjust<'_>>) -> Result<Trained, ClientError> {
+        self.train_from(None, 0..self.epochs(), adjust)
+    }
+
+    /// The client's rows of a vector over all parameters; zeros if it is empty.
+    fn gather(&self, all: &[f32]) -> Vec<f32> {
+        let (rows, layout) = (self.rows(), self.broadcast().layout());
+        if all.is_empty() {
+            return vec![0.0; layout.params_in(rows.iter().copied())];
+        }
+        layout.ranges(rows.iter().copied()).flat_map(|range| &all[range]).copied().collect()
+    }
+
+    /// Number of rows behind the table, all of which every client has.
+    fn dense_rows(&self) -> usize {
+        let layout = self.broadcast().layout();
+        layout.rows() - layout.tensors()[0].rows()
+    }
+
+    /// Where the values of the table's rows end and those of the tensors behind it begin.
+    fn table(&self) -> usize {
+        let (rows, layout) = (self.rows(), self.broadcast().layout());
+        layout.params_in(rows[..rows.len() - self.dense_rows()].iter().copied())
+    }
+
+    /// The client's rows of the broadcast parameters.
+    fn start(&self) -> Vec<f32> {
+        self.gather(self.broadcast().values())
+    }
+
+    /// Values of the client's rows as a block of the model.
+    ///
+    /// # Panics
+    /// If there are more or fewer values than the rows have.
+    fn block(&self, values: Vec<f32>) -> RowBlock {
+        let layout: &Arc<Layout> = self.broadcast().layout();
+        RowBlock::new(layout.clone(), Rows::Some(self.rows().clone()), values)
+            .expect("values of the client's rows")
+    }
 }
 
 /// Edits a batch's gradient before the optimiser's step: FedProx, SCAFFOLD and their kin.
-pub type Adjust<'a> = dyn FnMut(&Step<'_>, &mut [f32]) + 'a;
+pub type Adjust<'a> = dyn FnMut(&mut Step<'_>, &mut [f32]) + 'a;
 
 /// Where local training stands at a step. All slices hold the client's rows, one after another.
-#[derive(Debug)]
 pub struct Step<'a> {
     /// Parameters now.
     pub params: &'a [f32],
-    /// Parameters as broadcast.
+    /// Parameters that training started from.
     pub start: &'a [f32],
     /// Row numbers that the slices hold, ascending.
     pub rows: &'a [u32],
+    /// Learning rate of the optimiser.
+    pub lr: f32,
+    /// Adds the gradient of the same batch at other parameters to a vector.
+    pub gradient_at: &'a mut dyn FnMut(&[f32], &mut [f32]),
 }
 
 /// What local training gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// Local minus broadcast parameters, for the rows that the client's data touch.
+    /// How the parameters moved from where training started, for the rows that the client's data touch.
     pub delta: RowBlock,
     /// Mean loss over the last local epoch, in nats, before each step.
     pub loss: f32,
     /// Number of optimiser steps.
     pub steps: u64,
+    /// Sum of the learning rates of all steps.
+    pub rates: f32,
 }
 
 /// The answers of a cohort as one: `delta = Σ w·delta / Σ w`, over all accepted updates.
@@ -76,7 +241,12 @@ pub struct Aggregate {
 impl Aggregate {
     /// Checksum of all of it.
     pub fn checksum(&self) -> Checksum {
-        let delta = self.delta.checksum();
+        self.checksum_by(pieces)
+    }
+
+    /// The same, with the checksums of the [`pieces`] of the values taken by somebody else.
+    pub fn checksum_by(&self, pieces: impl FnOnce(&[f32]) -> Vec<Checksum>) -> Checksum {
+        let delta = self.delta.checksum_by(pieces);
         Summing::default().bytes(&delta.0).number(self.weight).number(self.updates).finish()
     }
 }
@@ -103,6 +273,18 @@ pub enum ClientError {
         /// Who.
         client: ClientId,
     },
+    /// What the client has kept cannot be read back.
+    #[error("client {client}: what it kept cannot be read")]
+    State {
+        /// Who.
+        client: ClientId,
+    },
+    /// The algorithm sends what it has not announced: a mistake in its code.
+    #[error("client {client}: its algorithm sends blocks or numbers that its contents have no room for")]
+    Message {
+        /// Who.
+        client: ClientId,
+    },
     /// Local training diverged.
     #[error("client {client}: training gave a {value} at parameter {at} of its rows; lower local.lr")]
     NotFinite {
@@ -126,10 +308,12 @@ pub struct Broadcast<'a, S> {
     pub checksum: Checksum,
     /// The algorithm's server state.
     pub server: &'a S,
+    /// What messages look like.
+    pub format: &'a Format,
 }
 
 /// The clients, as the round loop sees them: numbers go in, sealed messages come out.
-pub trait Population<S>: Sync {
+pub trait Population<A: Algorithm>: Sync {
     /// Scratch space of one thread; its content never reaches a result.
     type Worker: Send;
 
@@ -139,12 +323,14 @@ pub trait Population<S>: Sync {
     /// Scratch space for one thread.
     fn worker(&self) -> Self::Worker;
 
-    /// One client's part of a round: the framed update, in the worker's memory, and its ledger line.
+    /// One client's part of a round: the framed update, in the worker's memory, and its ledger line. `own` is what the
+    /// client has kept, as it was after its last round; what it is now counts if there is an answer.
     fn answer<'w>(
         &self,
         worker: &'w mut Self::Worker,
-        broadcast: &Broadcast<'_, S>,
+        broadcast: &Broadcast<'_, A::Server>,
         client: ClientId,
+        own: &mut A::Client,
     ) -> Result<(&'w [u8], LedgerLine), ClientError>;
 }
 

@@ -31,6 +31,18 @@ impl Checksum {
     pub fn of(bytes: &[u8]) -> Self {
         Self(XxHash3_128::oneshot(bytes).to_be_bytes())
     }
+    /// Checksum of values as little-endian bytes.
+    pub fn of_values(values: &[f32]) -> Self {
+        Self::of(&crate::bytes::le_bytes(values))
+    }
+}
+
+/// Values of something long that are read for one checksum: a MiB.
+pub const LONG: usize = 1 << 18;
+
+/// The checksums of every [`LONG`] values: each can be taken by another thread.
+pub fn pieces(values: &[f32]) -> Vec<Checksum> {
+    values.chunks(LONG).map(Checksum::of_values).collect()
 }
 
 /// A checksum of several things: each is put with its length, so that no two lists of things look the same.
@@ -56,6 +68,12 @@ impl Summing {
     /// Values.
     pub fn values(&mut self, values: &[f32]) -> &mut Self {
         self.bytes(&crate::bytes::le_bytes(values))
+    }
+    /// Something long, by the checksums of its [`pieces`].
+    pub fn pieces(&mut self, pieces: &[Checksum]) -> &mut Self {
+        self.number(pieces.len() as u64);
+        pieces.iter().for_each(|piece| self.0.write(&piece.0));
+        self
     }
     /// The checksum of all of them.
     pub fn finish(&self) -> Checksum {
@@ -97,7 +115,11 @@ macro_rules! hexadecimal {
         }
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+                let mut digits = [0; $digits];
+                for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+                    *pair = [byte >> 4, byte & 15].map(|d| b"0123456789abcdef"[usize::from(d)]);
+                }
+                f.write_str(std::str::from_utf8(&digits).expect("digits and letters"))
             }
         }
         impl fmt::Debug for $name {

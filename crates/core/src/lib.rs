@@ -10,21 +10,26 @@ pub mod ids;
 pub mod lanes;
 pub mod layout;
 pub mod math;
+pub mod message;
 pub mod normals;
 pub mod params;
 pub mod sampling;
 pub mod stream;
 pub mod update;
+pub mod values;
 pub mod wire;
 
 pub use algorithm::{
-    Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Population, Step, Trained, Transform,
+    Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Personal, Population, ServerCx, StartCx,
+    Step, Trained, Transform,
 };
 pub use digest::{Checksum, Digest, Summing};
 pub use evaluation::{Evaluation, OverClients, Prediction};
 pub use ids::ClientId;
 pub use layout::{Layout, LayoutError};
+pub use message::{Answer, Contents, Format, Mean};
 pub use params::{BlockError, Params, RowBlock, Rows};
 pub use stream::{Address, Purpose, Stream};
 pub use update::{EvaluationCounts, Kind, LedgerLine, Outbound, Update};
+pub use values::Values;
 pub use wire::WireError;

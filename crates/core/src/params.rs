@@ -1,7 +1,7 @@
 //! Parameters of a model, whole ([`Params`]) or some rows of them ([`RowBlock`]).
 
 use crate::aligned::Aligned;
-use crate::digest::{Checksum, Digest, Summing};
+use crate::digest::{Checksum, Digest, Summing, pieces};
 use crate::layout::Layout;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::Range;
@@ -74,7 +74,11 @@ impl Params {
     }
     /// Checksum of schema and values: what a round names its parameters by.
     pub fn checksum(&self) -> Checksum {
-        Summing::default().bytes(&self.layout.schema().0).values(&self.values).finish()
+        self.checksum_by(pieces)
+    }
+    /// The same, with the checksums of the [`pieces`] of the values taken by somebody else.
+    pub fn checksum_by(&self, pieces: impl FnOnce(&[f32]) -> Vec<Checksum>) -> Checksum {
+        Summing::default().bytes(&self.layout.schema().0).pieces(&pieces(&self.values)).finish()
     }
     /// BLAKE3 over schema and little-endian values: equal if and only if the models are, bit for bit.
     pub fn digest(&self) -> Digest {
@@ -162,13 +166,17 @@ impl RowBlock {
     }
     /// Checksum of schema, rows and values.
     pub fn checksum(&self) -> Checksum {
+        self.checksum_by(pieces)
+    }
+    /// The same, with the checksums of the [`pieces`] of the values taken by somebody else.
+    pub fn checksum_by(&self, pieces: impl FnOnce(&[f32]) -> Vec<Checksum>) -> Checksum {
         let mut all = Summing::default();
         all.bytes(&self.layout.schema().0);
         match &self.rows {
             Rows::All => all.number(u64::MAX),
             Rows::Some(rows) => all.numbers(rows),
         };
-        all.values(&self.values).finish()
+        all.pieces(&pieces(&self.values)).finish()
     }
     /// Where each held row lies among all parameters.
     pub fn ranges(&self) -> Box<dyn Iterator<Item = Range<usize>> + '_> {

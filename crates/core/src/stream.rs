@@ -38,6 +38,8 @@ pub enum Purpose {
     Arrival = 13,
     /// Patterns of signs of a test between runs.
     SignFlip = 14,
+    /// Where the models of several clusters start; slot = cluster.
+    Cluster = 15,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

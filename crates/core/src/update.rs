@@ -86,4 +86,7 @@ pub struct LedgerLine {
     pub checksum: Checksum,
     /// That of the examples that it was made from, for the simulation's record: no part of the message.
     pub source: Checksum,
+    /// That of what the client keeps from now on, if it keeps anything: no part of the message either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Checksum>,
 }

@@ -47,6 +47,7 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::ServerTransform, 0x0e53_0cea_7c66_d593, 0x1322_5499),
     (Purpose::Arrival, 0x0dfd_2de2_268b_26ff, 0xb92e_ede6),
     (Purpose::SignFlip, 0x4bbd_e984_f88a_6fca, 0x8899_3ead),
+    (Purpose::Cluster, 0x3866_1d92_87d1_be46, 0x8ee7_81ff),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -57,7 +58,7 @@ fn is_known(purpose: Purpose) -> bool {
         Init | Cohort | BatchOrder | Partition | Corpus | CorpusClient | Sample | BaselineOrder | Dropout => {
             true
         }
-        Bucketing | Transform | ServerTransform | Arrival | SignFlip | Test => true,
+        Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Test => true,
     }
 }
 
@@ -171,10 +172,10 @@ fn kernels_give_the_bits_that_they_gave() {
 const MESSAGES: &[(&str, &str)] = &[
     ("schema", "0fb65657d05ba8db22226378b3e23455cb30a975b5b39d822ae25490029def06"),
     ("parameters", "8833236d0c279d5d8f8c97e97db59511665fd55746fdbc692bab7994762a026f"),
-    ("update, dense", "3ded43695aa14126ac80700581c5bdd9fa6beb43484d02c43be8140763269849"),
-    ("update, sparse", "e63ef90a5d739f52d0d7431b7f4d16afea185238f2fc1093979fdfcf3399242b"),
+    ("update, dense", "c8a3c8267e8501bf09f740505cbaf66cda5b1fb6d2802dd1eb81844ee391d57f"),
+    ("update, sparse", "ee080e51870e018a7f853d9f80ac8fcec09c6efb9d2ab53d152223960baff40c"),
     ("counts of an evaluation", "45f46e2d5179c8e8930d8faf5e33b3baeed3c1374504d806242c332467ede5f2"),
-    ("partial sum", "5f2e156c8d3fd046b2e6d2efa94601c9ef5fe75be25983c5adcc63b6a9b16b3d"),
+    ("partial sum", "a985e14f76554937ce942230ace971b91a6f2a41519db63c8959e6f1df72017a"),
 ];
 
 #[test]

@@ -43,4 +43,4 @@ pub use features::{FeatureConfig, Featuriser, Norm, Weighting};
 pub use model::{Batch, Model, Scratch};
 pub use optimiser::Optimiser;
 pub use softmax::SoftmaxRegression;
-pub use training::{LocalTraining, NotFinite, Workspace, train};
+pub use training::{LocalTraining, NotFinite, Start, Workspace, loss, train};

@@ -58,6 +58,16 @@ fn beta2() -> f32 {
 }
 
 impl Optimiser {
+    /// Learning rate.
+    pub fn lr(&self) -> f32 {
+        match *self {
+            Self::Sgd { lr }
+            | Self::Momentum { lr, .. }
+            | Self::Adagrad { lr, .. }
+            | Self::Adam { lr, .. } => lr,
+        }
+    }
+
     /// Numbers of state that each parameter carries.
     fn states(&self) -> usize {
         match self {

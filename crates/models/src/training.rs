@@ -57,21 +57,42 @@ pub struct NotFinite {
     pub value: f32,
 }
 
-/// Trains from `broadcast` on `data` and returns what moved. `order` addresses the shuffles: epoch `e` uses its
-/// slot `e`. Cost follows the examples' features and the rows that they touch, not the model.
-pub fn train(
+/// Where local training starts.
+#[derive(Debug, Clone, Copy)]
+pub enum Start<'a> {
+    /// At the client's rows of a whole model.
+    Model(&'a Params),
+    /// At values of the client's rows.
+    Rows(&'a [f32]),
+}
+
+impl<'a> From<&'a Params> for Start<'a> {
+    fn from(params: &'a Params) -> Self {
+        Self::Model(params)
+    }
+}
+
+/// Trains on `data` and returns what moved. `order` addresses the shuffles: epoch `e` uses the slot `e` behind its own.
+/// Cost follows the examples' features and the rows that they touch, not the model.
+pub fn train<'a>(
     model: &dyn Model,
     how: &LocalTraining,
     data: &LocalExamples,
-    broadcast: &Params,
+    start: impl Into<Start<'a>>,
     order: Address,
     workspace: &mut Workspace,
     mut adjust: Option<&mut Adjust<'_>>,
 ) -> Result<Trained, NotFinite> {
-    let w = workspace;
+    let (w, start) = (workspace, start.into());
     let cols = model.layout().tensors()[0].cols();
     let examples = &data.examples;
-    broadcast.gather(&data.rows, &mut w.params);
+    match start {
+        Start::Model(params) => params.gather(&data.rows, &mut w.params),
+        Start::Rows(values) => {
+            w.params.resize(values.len());
+            w.params.copy_from_slice(values);
+        }
+    }
     if adjust.is_some() {
         w.start.clone_from(&w.params);
     }
@@ -88,7 +109,7 @@ pub fn train(
     let (mut loss, mut steps) = (0.0f64, 0);
     for epoch in 0..how.epochs {
         if how.shuffle {
-            sampling::shuffle(&mut order.slot(u64::from(epoch)).stream(), &mut w.order);
+            sampling::shuffle(&mut order.slot(order.slot + u64::from(epoch)).stream(), &mut w.order);
         }
         loss = 0.0;
         for chosen in w.order.chunks(how.batch as usize) {
@@ -96,7 +117,19 @@ pub fn train(
             loss += f64::from(model.gradient(&w.params, &batch, &mut w.gradient, &mut w.scratch));
             w.moved.clear();
             if let Some(adjust) = adjust.as_deref_mut() {
-                adjust(&Step { params: &w.params, start: &w.start, rows: &data.rows }, &mut w.gradient);
+                let scratch = &mut w.scratch;
+                adjust(
+                    &mut Step {
+                        params: &w.params,
+                        start: &w.start,
+                        rows: &data.rows,
+                        lr: how.optimiser.lr(),
+                        gradient_at: &mut |at, into| {
+                            model.gradient(at, &batch, into, scratch);
+                        },
+                    },
+                    &mut w.gradient,
+                );
                 w.moved.extend(0..table_rows as u32);
             } else {
                 w.stamp += 1;
@@ -118,7 +151,11 @@ pub fn train(
     let mut values = std::mem::take(&mut w.spare);
     values.clear();
     values.resize(w.params.len(), 0.0);
-    if !moves(&mut values, &w.params, broadcast, &data.rows) {
+    let finite = match start {
+        Start::Model(params) => moves(&mut values, &w.params, params, &data.rows),
+        Start::Rows(from) => moves_from(&mut values, &w.params, from),
+    };
+    if !finite {
         let at =
             values.iter().position(|v| !v.is_finite()).expect("a difference that is not finite was seen");
         return Err(NotFinite { at, value: values[at] });
@@ -127,8 +164,37 @@ pub fn train(
     let delta =
         RowBlock::new(model.layout().clone(), rows, values).expect("gathered from this layout's rows");
     let mean = if examples.is_empty() { 0.0 } else { loss / examples.len() as f64 };
-    Ok(Trained { delta, loss: mean as f32, steps })
+    Ok(Trained { delta, loss: mean as f32, steps, rates: how.optimiser.lr() * steps as f32 })
 }
+
+/// Sum of the losses over all examples at these values of the client's rows, in nats, and if `gradient` is given, as long
+/// as the values, the gradient of their mean added to it. Batches of [`EVALUATED`] examples, in order.
+pub fn loss(
+    model: &dyn Model,
+    data: &LocalExamples,
+    at: &[f32],
+    workspace: &mut Workspace,
+    gradient: &mut [f32],
+) -> f64 {
+    let examples = &data.examples;
+    let mut total = 0.0;
+    workspace.order.clear();
+    workspace.order.extend(0..examples.len() as u32);
+    for chosen in workspace.order.chunks(EVALUATED) {
+        workspace.gradient.zeros(at.len());
+        let batch = Batch { examples, chosen };
+        let sum = model.gradient(at, &batch, &mut workspace.gradient, &mut workspace.scratch);
+        total += f64::from(sum);
+        let share = chosen.len() as f32 / examples.len() as f32;
+        for (g, batch) in gradient.iter_mut().zip(&*workspace.gradient) {
+            *g += share * batch;
+        }
+    }
+    total
+}
+
+/// Examples whose loss or gradient is taken at a time.
+pub const EVALUATED: usize = 256;
 
 dispatch! {
     /// Writes local minus broadcast parameters to `out`; false if any of it is not finite.
@@ -144,6 +210,19 @@ dispatch! {
                 let magnitude = o.to_bits() & 0x7fff_ffff;
                 largest = if magnitude > largest { magnitude } else { largest };
             }
+        }
+        largest < f32::INFINITY.to_bits()
+    }
+}
+
+dispatch! {
+    /// The same from values of the client's rows.
+    fn moves_from<L>(out: &mut [f32], local: &[f32], start: &[f32]) -> bool {
+        let mut largest = 0u32;
+        for ((o, p), s) in out.iter_mut().zip(local).zip(start) {
+            *o = p - s;
+            let magnitude = o.to_bits() & 0x7fff_ffff;
+            largest = if magnitude > largest { magnitude } else { largest };
         }
         largest < f32::INFINITY.to_bits()
     }

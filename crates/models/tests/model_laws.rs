@@ -146,7 +146,7 @@ fn an_adjustment_that_changes_nothing_changes_nothing() {
         let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
         let mut workspace = Workspace::default();
         let plain = train(&*model, &how, &shard, &at, order, &mut workspace, None).unwrap();
-        let mut adjust = |_: &sottovoce_core::Step<'_>, _: &mut [f32]| {};
+        let mut adjust = |_: &mut sottovoce_core::Step<'_>, _: &mut [f32]| {};
         let adjusted = train(&*model, &how, &shard, &at, order, &mut workspace, Some(&mut adjust)).unwrap();
         assert_eq!(plain, adjusted, "{name}");
     }

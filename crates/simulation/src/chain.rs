@@ -27,6 +27,8 @@ pub struct Leaves {
     pub shards: Checksum,
     /// What each client answered and what became of it: accepted, refused or dropped, and why.
     pub messages: Checksum,
+    /// What each client that answered keeps from now on.
+    pub states: Checksum,
     /// The aggregate, after the server halves of all transforms.
     pub aggregate: Checksum,
     /// Parameters and server state after the round.
@@ -47,6 +49,8 @@ pub enum Stage {
     Shard,
     /// What a client answered.
     Message,
+    /// What a client keeps between rounds.
+    ClientState,
     /// What all answers came to.
     Aggregate,
     /// What the server made of it.
@@ -57,11 +61,12 @@ pub enum Stage {
 
 impl Stage {
     /// All, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Cohort,
         Self::Broadcast,
         Self::Shard,
         Self::Message,
+        Self::ClientState,
         Self::Aggregate,
         Self::ServerStep,
         Self::Evaluation,
@@ -75,6 +80,7 @@ impl fmt::Display for Stage {
             Self::Broadcast => "broadcast",
             Self::Shard => "shard",
             Self::Message => "message",
+            Self::ClientState => "client state",
             Self::Aggregate => "aggregate",
             Self::ServerStep => "server step",
             Self::Evaluation => "evaluation",
@@ -84,9 +90,9 @@ impl fmt::Display for Stage {
 
 impl Leaves {
     /// The leaves in the order of [`Stage::ALL`].
-    pub fn in_order(&self) -> [Checksum; 7] {
-        let Self { cohort, broadcast, shards, messages, aggregate, server, evaluation } = *self;
-        [cohort, broadcast, shards, messages, aggregate, server, evaluation]
+    pub fn in_order(&self) -> [Checksum; 8] {
+        let Self { cohort, broadcast, shards, messages, states, aggregate, server, evaluation } = *self;
+        [cohort, broadcast, shards, messages, states, aggregate, server, evaluation]
     }
 
     /// The first stage at which two rounds differ.
@@ -146,9 +152,10 @@ mod tests {
             broadcast: leaf(1),
             shards: leaf(2),
             messages: leaf(3),
-            aggregate: leaf(4),
-            server: leaf(5),
-            evaluation: leaf(6),
+            states: leaf(4),
+            aggregate: leaf(5),
+            server: leaf(6),
+            evaluation: leaf(7),
         }
     }
 
@@ -168,7 +175,7 @@ mod tests {
             Chain::start(Digest::of(b"other"), Checksum::of(b"data")),
             Chain::start(Digest::of(b"configuration"), Checksum::of(b"other")),
         ];
-        for changed in (0..7).map(Some).chain([None]) {
+        for changed in (0..8).map(Some).chain([None]) {
             let mut chain = start;
             chain.push(0, &leaves(changed));
             all.push(chain);

@@ -1,7 +1,8 @@
 //! Checkpoints: everything that a run needs to go on, written so that a crash leaves the old one or the new one.
 //!
 //! ```text
-//! magic "SVCK" | version u32 | head bytes u64 | values bytes u64 | head (bincode) | values (f32) | BLAKE3
+//! magic "SVCK" | version u32 | head bytes u64 | values bytes u64 | states bytes u64
+//! head (bincode) | values (f32) | states: (client u64, bytes u64, state)… | BLAKE3
 //! ```
 //! Two generations are kept: `checkpoint.bin` and the one before it, `checkpoint.previous.bin`, for the day on which
 //! the disk has damaged the newer.
@@ -9,17 +10,18 @@
 use crate::chain::Chain;
 use crate::durable;
 use crate::engine::State;
+use crate::states::States;
 use bincode::Options;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sottovoce_core::{Digest, Layout, Params, bytes};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 4] = *b"SVCK";
-const VERSION: u32 = 2;
-const PREFIX: usize = 24;
+const VERSION: u32 = 3;
+const PREFIX: usize = 32;
 const DIGEST: usize = 32;
 /// The newest checkpoint of a folder.
 pub const NEWEST: &str = "checkpoint.bin";
@@ -27,8 +29,17 @@ pub const NEWEST: &str = "checkpoint.bin";
 pub const PREVIOUS: &str = "checkpoint.previous.bin";
 
 /// A run between two rounds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Checkpoint<S> {
+    /// What is known of the rounds so far.
+    pub standing: Standing,
+    /// Where the run stands.
+    pub state: State<S>,
+}
+
+/// What is known of the rounds so far, beside what they left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
     /// Digest of the effective configuration: another configuration does not go on from here.
     pub config: Digest,
     /// The chain before the first round.
@@ -38,16 +49,11 @@ pub struct Checkpoint<S> {
     /// How long the two journals, of rounds and of messages, were in bytes; what they hold beyond is of rounds that will
     /// be run again.
     pub journals: [u64; 2],
-    /// Where the run stands.
-    pub state: State<S>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Head<S> {
-    config: Digest,
-    start: Chain,
-    chain: Chain,
-    journals: [u64; 2],
+    standing: Standing,
     schema: Digest,
     round: u64,
     server: S,
@@ -71,7 +77,7 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
         /// Its size.
-        bytes: usize,
+        bytes: u64,
         /// What the system said.
         source: io::Error,
     },
@@ -121,46 +127,74 @@ fn codec() -> impl Options {
     bincode::DefaultOptions::new().with_fixint_encoding().with_little_endian().reject_trailing_bytes()
 }
 
-impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
-    /// The bytes of a checkpoint file.
-    pub fn to_bytes(&self) -> Vec<u8> {
+impl Standing {
+    /// Writes a checkpoint file.
+    pub fn write_to<S: Serialize>(&self, state: &State<S>, out: &mut dyn Write) -> io::Result<()> {
+        let schema = state.params.layout().schema();
+        let head = Head { standing: self.clone(), schema, round: state.round, server: &state.server };
         let head = codec()
-            .serialize(&Head {
-                config: self.config,
-                start: self.start,
-                chain: self.chain,
-                journals: self.journals,
-                schema: self.state.params.layout().schema(),
-                round: self.state.round,
-                server: &self.state.server,
-            })
+            .serialize(&head)
             .expect("an algorithm's state is numbers, which can be written to memory");
-        let values = bytes::le_bytes(self.state.params.values());
-        let mut out = Vec::with_capacity(PREFIX + head.len() + values.len() + DIGEST);
-        out.extend_from_slice(&MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&(head.len() as u64).to_le_bytes());
-        out.extend_from_slice(&(values.len() as u64).to_le_bytes());
-        out.extend_from_slice(&head);
-        out.extend_from_slice(&values);
-        let digest = Digest::of(&out);
-        out.extend_from_slice(&digest.0);
-        out
+        let values = bytes::le_bytes(state.params.values());
+        let mut out = Hashing { hash: blake3::Hasher::new(), out };
+        out.write_all(&MAGIC)?;
+        out.write_all(&VERSION.to_le_bytes())?;
+        for len in [head.len() as u64, values.len() as u64, states_bytes(state)?] {
+            out.write_all(&len.to_le_bytes())?;
+        }
+        out.write_all(&head)?;
+        out.write_all(&values)?;
+        for one in state.clients.iter() {
+            let (client, bytes) = one?;
+            out.write_all(&client.to_le_bytes())?;
+            out.write_all(&(bytes.len() as u64).to_le_bytes())?;
+            out.write_all(&bytes)?;
+        }
+        let digest = out.hash.finalize();
+        out.out.write_all(digest.as_bytes())
     }
 
     /// Makes this the newest checkpoint of a folder, and the newest so far the previous one.
-    pub fn write(&self, folder: &Path) -> Result<(), CheckpointError> {
-        let (path, content) = (folder.join(NEWEST), self.to_bytes());
-        durable::replace(&path, &content, Some(&folder.join(PREVIOUS)))
-            .map_err(|source| CheckpointError::Write { path, bytes: content.len(), source })
+    pub fn write<S: Serialize>(&self, state: &State<S>, folder: &Path) -> Result<(), CheckpointError> {
+        let path = folder.join(NEWEST);
+        let write = |out: &mut dyn Write| self.write_to(state, out);
+        durable::replace_with(&path, write, Some(&folder.join(PREVIOUS))).map_err(|source| {
+            let bytes = 4 * state.params.values().len() as u64 + states_bytes(state).unwrap_or_default();
+            CheckpointError::Write { path, bytes, source }
+        })
     }
+}
 
+/// Length of the states in a checkpoint file.
+fn states_bytes<S>(state: &State<S>) -> io::Result<u64> {
+    state.clients.iter().map(|one| Ok(16 + one?.1.len() as u64)).sum()
+}
+
+/// Hashes what passes.
+struct Hashing<'a> {
+    hash: blake3::Hasher,
+    out: &'a mut dyn Write,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
     /// The newest checkpoint of a folder that is whole, or the one before it; `None` where there is none. With
-    /// `config` only one of that configuration will do.
+    /// `config` only one of that configuration will do. Of what clients keep, `memory` bytes stay in memory.
     pub fn newest(
         folder: &Path,
         config: Option<Digest>,
         layout: &Arc<Layout>,
+        memory: u64,
     ) -> Result<Option<Found<S>>, CheckpointError> {
         let mut damage = None;
         for name in [NEWEST, PREVIOUS] {
@@ -169,7 +203,7 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 content => content.map_err(|source| CheckpointError::Read { path: path.clone(), source })?,
             };
-            match Self::from_bytes(&content, &path, config, layout) {
+            match Self::from_bytes(&content, &path, config, layout, memory) {
                 Err(e @ CheckpointError::Damaged { .. }) => damage = damage.or(Some(e)),
                 checkpoint => return checkpoint.map(|checkpoint| Some(Found { checkpoint, damage })),
             }
@@ -177,12 +211,14 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         damage.map_or(Ok(None), Err)
     }
 
-    /// Checks everything: length, digest, version, configuration, model. `path` is for errors.
+    /// Checks everything: length, digest, version, configuration, model. `path` is for errors; of what clients
+    /// keep, `memory` bytes stay in memory.
     pub fn from_bytes(
         all: &[u8],
         path: &Path,
         config: Option<Digest>,
         layout: &Arc<Layout>,
+        memory: u64,
     ) -> Result<Self, CheckpointError> {
         let damaged = |what| CheckpointError::Damaged { path: path.to_owned(), what };
         if all.len() < PREFIX + DIGEST || all[..4] != MAGIC {
@@ -198,16 +234,18 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
             return Err(CheckpointError::Version { path: path.to_owned(), got: version });
         }
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| all[at + i]));
-        let (head_len, values_len) = (number(8), number(16));
-        let total = (PREFIX + DIGEST) as u64;
-        if head_len.checked_add(values_len).and_then(|n| n.checked_add(total)) != Some(all.len() as u64) {
+        let (head_len, values_len, states_len) = (number(8), number(16), number(24));
+        let parts = [head_len, values_len, states_len, DIGEST as u64];
+        let total = parts.iter().try_fold(PREFIX as u64, |all, part| all.checked_add(*part));
+        if total != Some(all.len() as u64) {
             return Err(damaged("length"));
         }
-        let (head, values) = content[PREFIX..].split_at(head_len as usize);
+        let (head, rest) = content[PREFIX..].split_at(head_len as usize);
+        let (values, states) = rest.split_at(values_len as usize);
         let head: Head<S> =
             codec().with_limit(head.len() as u64).deserialize(head).map_err(|_| damaged("head"))?;
         let expected =
-            [("configuration", config, head.config), ("model", Some(layout.schema()), head.schema)];
+            [("configuration", config, head.standing.config), ("model", Some(layout.schema()), head.schema)];
         for (what, expected, got) in expected {
             if let Some(expected) = expected.filter(|e| *e != got) {
                 return Err(CheckpointError::Other { path: path.to_owned(), what, expected, got });
@@ -215,9 +253,23 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         }
         let values = bytes::f32s(values).collect();
         let params = Params::from_values(layout.clone(), values).ok_or_else(|| damaged("values"))?;
-        let Head { config, start, chain, journals, round, server, .. } = head;
-        Ok(Self { config, start, chain, journals, state: State { round, params, server } })
+        let clients = states_of(states, memory).ok_or_else(|| damaged("states"))?;
+        let Head { standing, round, server, .. } = head;
+        Ok(Self { standing, state: State { round, params, server, clients } })
     }
+}
+
+/// The states in a checkpoint's bytes, with so much of them in memory.
+fn states_of(mut rest: &[u8], memory: u64) -> Option<States> {
+    let mut states = States::with_limit(memory);
+    while !rest.is_empty() {
+        let (client, behind) = rest.split_first_chunk()?;
+        let (len, behind) = behind.split_first_chunk()?;
+        let (bytes, behind) = behind.split_at_checked(usize::try_from(u64::from_le_bytes(*len)).ok()?)?;
+        states.put(u64::from_le_bytes(*client), bytes.to_vec()).ok()?;
+        rest = behind;
+    }
+    Some(states)
 }
 
 #[cfg(test)]
@@ -229,16 +281,29 @@ mod tests {
         let layout = Layout::new(&[("weight", 3, 2)]).unwrap();
         let params =
             Params::from_values(layout, vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5, 1e-42, 7.0]).unwrap();
-        let state = State { round, params, server: vec![0.5; 3] };
+        let mut clients = States::default();
+        clients.put(2, vec![1, 2, 3]).unwrap();
+        clients.put(9, vec![4; 5]).unwrap();
+        let state = State { round, params, server: vec![0.5; 3], clients };
         let config = Digest::of(b"config");
         let start = Chain::start(config, Checksum::of(b""));
         let mut chain = start;
         chain.reconfigure(config);
-        Checkpoint { config, start, chain, journals: [12, 34], state }
+        Checkpoint { standing: Standing { config, start, chain, journals: [12, 34] }, state }
+    }
+
+    fn write(checkpoint: &Checkpoint<Vec<f32>>, folder: &Path) {
+        checkpoint.standing.write(&checkpoint.state, folder).unwrap();
+    }
+
+    fn bytes_of(checkpoint: &Checkpoint<Vec<f32>>) -> Vec<u8> {
+        let mut out = Vec::new();
+        checkpoint.standing.write_to(&checkpoint.state, &mut out).unwrap();
+        out
     }
 
     fn newest(folder: &Path, of: &Checkpoint<Vec<f32>>) -> Result<Option<Found<Vec<f32>>>, CheckpointError> {
-        Checkpoint::newest(folder, Some(of.config), of.state.params.layout())
+        Checkpoint::newest(folder, Some(of.standing.config), of.state.params.layout(), 4)
     }
 
     #[test]
@@ -247,7 +312,7 @@ mod tests {
         let all = [checkpoint(3), checkpoint(4), checkpoint(5)];
         assert!(newest(folder.path(), &all[0]).unwrap().is_none());
         for c in &all {
-            c.write(folder.path()).unwrap();
+            write(c, folder.path());
             let found = newest(folder.path(), c).unwrap().unwrap();
             assert_eq!(found.checkpoint, *c);
             assert!(found.damage.is_none());
@@ -263,9 +328,9 @@ mod tests {
     fn damage_is_found_wherever_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (checkpoint(16), checkpoint(17));
-        old.write(folder.path()).unwrap();
-        new.write(folder.path()).unwrap();
-        let good = new.to_bytes();
+        write(&old, folder.path());
+        write(&new, folder.path());
+        let good = bytes_of(&new);
         let damaged = |bytes: &[u8], what: String| {
             fs::write(folder.path().join(NEWEST), bytes).unwrap();
             let found = newest(folder.path(), &new).unwrap().unwrap();
@@ -289,21 +354,21 @@ mod tests {
         let c = checkpoint(17);
         let other = Layout::new(&[("weight", 2, 3)]).unwrap();
         let read = |bytes: &[u8], config, layout| {
-            Checkpoint::<Vec<f32>>::from_bytes(bytes, Path::new("c"), config, layout).unwrap_err()
+            Checkpoint::<Vec<f32>>::from_bytes(bytes, Path::new("c"), config, layout, 0).unwrap_err()
         };
         let what = |e| match e {
             CheckpointError::Other { what, .. } => what,
             other => panic!("{other}"),
         };
-        let (bytes, layout) = (c.to_bytes(), c.state.params.layout());
+        let (bytes, layout) = (bytes_of(&c), c.state.params.layout());
         assert_eq!(what(read(&bytes, Some(Digest::of(b"else")), layout)), "configuration");
-        assert_eq!(what(read(&bytes, Some(c.config), &other)), "model");
-        assert!(Checkpoint::<Vec<f32>>::from_bytes(&bytes, Path::new("c"), None, layout).is_ok());
+        assert_eq!(what(read(&bytes, Some(c.standing.config), &other)), "model");
+        assert!(Checkpoint::<Vec<f32>>::from_bytes(&bytes, Path::new("c"), None, layout, 0).is_ok());
 
         let mut older = bytes[..bytes.len() - DIGEST].to_vec();
         older[4] = 1;
         older.extend_from_slice(&Digest::of(&older).0);
-        let error = read(&older, Some(c.config), layout);
+        let error = read(&older, Some(c.standing.config), layout);
         assert!(matches!(error, CheckpointError::Version { got: 1, .. }), "{error}");
     }
 }

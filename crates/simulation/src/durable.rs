@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all, whatever happens while they are written.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 /// Writes `content` beside `path`, flushes it to the disk, and renames it: `path` is the old file or the new one. With
@@ -10,13 +10,22 @@ use std::path::Path;
 /// Between two renames a crash may leave the old file under `previous` alone. Where writing fails nothing is left but
 /// the old file.
 pub fn replace(path: &Path, content: &[u8], previous: Option<&Path>) -> io::Result<()> {
+    replace_with(path, |out| out.write_all(content), previous)
+}
+
+/// The same with content that is written piece by piece.
+pub fn replace_with(
+    path: &Path,
+    content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    previous: Option<&Path>,
+) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = path.with_file_name(name);
     let write = || {
-        let mut file = File::create(&partial)?;
-        file.write_all(content)?;
-        file.sync_all()
+        let mut file = BufWriter::new(File::create(&partial)?);
+        content(&mut file)?;
+        file.into_inner()?.sync_all()
     };
     if let Err(e) = write() {
         // The error that matters is the first one.

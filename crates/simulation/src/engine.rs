@@ -2,16 +2,17 @@
 
 use crate::chain::Leaves;
 use crate::cohort::Cohort;
+use crate::states::{States, encode};
 use crate::summary::CohortSummary;
-use bincode::Options;
 use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_aggregator::{AggregateError, Aggregation, Part, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, LedgerLine, Params,
-    Population, Purpose, Summing, Transform, sampling, wire,
+    Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, Format, LedgerLine, Params,
+    Population, Purpose, ServerCx, StartCx, Summing, Transform, digest, sampling, wire,
 };
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +20,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A run between two rounds.
 ///
 /// Threads are those of the rayon pool that [`Engine::step`] is called in; their number changes no bit.
-pub struct Engine<'a, A: Algorithm, P: Population<A::Server>> {
+pub struct Engine<'a, A: Algorithm, P: Population<A>> {
     algorithm: &'a A,
     population: &'a P,
     plan: Plan<'a>,
     state: State<A::Server>,
+    format: Format,
     /// Of the parameters.
     base: Checksum,
     /// Of parameters and server state.
@@ -47,18 +49,28 @@ pub struct Plan<'a> {
     /// Asks the clients of a cohort in an order drawn from this seed instead of by number. No bit depends on it, which
     /// is what it is for.
     pub arrival: Option<u64>,
+    /// Bytes of client states that are kept in memory; a temporary file takes the others.
+    pub state_memory: u64,
 }
 
 impl Plan<'_> {
     /// The weighted mean of all that the cohort sends.
     pub fn mean(seed: u64, cohort: Cohort, weight_cap: u64) -> Self {
         let aggregation = Aggregation::mean(weight_cap);
-        Self { seed, cohort, dropout: 0.0, aggregation, transforms: &[], arrival: None }
+        Self {
+            seed,
+            cohort,
+            dropout: 0.0,
+            aggregation,
+            transforms: &[],
+            arrival: None,
+            state_memory: u64::MAX,
+        }
     }
 }
 
 /// Where a run stands between two rounds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct State<S> {
     /// The next round, from 0.
     pub round: u64,
@@ -66,15 +78,15 @@ pub struct State<S> {
     pub params: Params,
     /// The algorithm's server state.
     pub server: S,
+    /// What clients keep.
+    pub clients: States,
 }
 
 impl<S: Serialize> State<S> {
     /// Checksum of the parameters, and of parameters and server state.
     fn checksums(&self) -> (Checksum, Checksum) {
-        let params = self.params.checksum();
-        let server = bincode::DefaultOptions::new().with_fixint_encoding().serialize(&self.server);
-        let server = server.expect("an algorithm's state is numbers, which can be written to memory");
-        (params, Summing::default().bytes(&params.0).bytes(&server).finish())
+        let params = self.params.checksum_by(pieces);
+        (params, Summing::default().bytes(&params.0).bytes(&encode(&self.server)).finish())
     }
 }
 
@@ -151,25 +163,52 @@ pub enum RoundError {
         /// Why.
         source: AggregateError,
     },
+    /// What clients keep has no place any more.
+    #[error(
+        "round {round}: the temporary file for what clients keep cannot be written ({kind}); allow more memory for it"
+    )]
+    States {
+        /// The round.
+        round: u64,
+        /// What the system said.
+        kind: io::ErrorKind,
+    },
 }
 
 enum Outcome {
-    Accepted(UpdateHead, LedgerLine),
-    Rejected(Rejection, LedgerLine),
+    Accepted(UpdateHead, Sent),
+    Rejected(Rejection, Sent),
     Dropped(ClientError),
 }
 
-impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
+/// What is known about a message that left its client.
+struct Sent {
+    line: LedgerLine,
+    /// What the client keeps, if anything.
+    state: Vec<u8>,
+}
+
+impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
     /// A run before its first round.
+    ///
+    /// # Panics
+    /// If the algorithm's messages are larger than a layout can be.
     pub fn new(algorithm: &'a A, population: &'a P, plan: Plan<'a>, params: Params) -> Self {
-        let server = algorithm.start(&params);
-        Self::at(algorithm, population, plan, State { round: 0, params, server })
+        let cx = StartCx { params: &params, clients: population.clients(), seed: plan.seed };
+        let server = algorithm.start(&cx);
+        let clients = States::with_limit(plan.state_memory);
+        Self::at(algorithm, population, plan, State { round: 0, params, server, clients })
     }
 
     /// A run as it stood between two rounds.
+    ///
+    /// # Panics
+    /// If the algorithm's messages are larger than a layout can be.
     pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, state: State<A::Server>) -> Self {
         let (base, checksum) = state.checksums();
-        Self { algorithm, population, plan, state, base, checksum, lanes: Vec::new() }
+        let format = Format::new(state.params.layout().clone(), algorithm.contents(population.clients()));
+        let format = format.expect("messages of a size that a layout can have");
+        Self { algorithm, population, plan, state, format, base, checksum, lanes: Vec::new() }
     }
 
     /// The next round, from 0.
@@ -197,22 +236,23 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     /// Runs one round while `tap` looks on.
     pub fn step_with(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
         let cohort = self.plan.cohort.draw(self.plan.seed, self.state.round, self.population.clients());
+        let beside = self.algorithm.broadcast(&self.state.server);
         let mut outcomes = self.answers(&cohort, tap);
         outcomes.sort_unstable_by_key(|(place, _)| *place);
         let broadcast = self.checksum;
-        let (shards, messages) = leaves_of(&cohort, &outcomes);
+        let (shards, messages, states) = leaves_of(&cohort, &outcomes);
 
-        let (mut accepted, mut rejected, mut dropped, mut ledger) = (vec![], vec![], vec![], vec![]);
+        let (mut accepted, mut rejected, mut dropped, mut sent) = (vec![], vec![], vec![], vec![]);
         for (place, outcome) in outcomes {
             let client = ClientId(cohort[place]);
             match outcome {
-                Outcome::Accepted(head, line) => {
+                Outcome::Accepted(head, message) => {
                     accepted.push(Accepted { client, weight: head.weight, loss: head.loss });
-                    ledger.push(line);
+                    sent.push(message);
                 }
-                Outcome::Rejected(why, line) => {
+                Outcome::Rejected(why, message) => {
                     rejected.push((client, why));
-                    ledger.push(line);
+                    sent.push(message);
                 }
                 Outcome::Dropped(why) => dropped.push((client, why)),
             }
@@ -221,11 +261,22 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
         if !accepted.is_empty() || !rejected.is_empty() {
             aggregate = self.apply(cohort.len() as u64, &rejected, tap)?;
         }
+        let mut ledger = Vec::with_capacity(sent.len());
+        for Sent { line, state } in sent {
+            if line.state.is_some() {
+                self.state
+                    .clients
+                    .put(line.client.0, state)
+                    .map_err(|e| RoundError::States { round: self.state.round, kind: e.kind() })?;
+            }
+            ledger.push(line);
+        }
+        let down = wire::broadcast_bytes(self.state.params.layout()) + 4 * beside;
         let report = RoundReport {
             round: self.state.round,
             cohort: cohort.len() as u64,
             summary: CohortSummary::of(&accepted),
-            bytes_down: cohort.len() as u64 * wire::broadcast_bytes(self.state.params.layout()),
+            bytes_down: cohort.len() as u64 * down,
             bytes_up: ledger.iter().map(|l| l.bytes).sum(),
             params: self.base,
             leaves: Leaves {
@@ -233,6 +284,7 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                 broadcast,
                 shards,
                 messages,
+                states,
                 aggregate,
                 server: self.checksum,
                 evaluation: Checksum::default(),
@@ -250,13 +302,13 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
     fn answers(&mut self, cohort: &[u64], tap: &dyn Tap) -> Vec<(usize, Outcome)> {
         let threads = rayon::current_num_threads().min(cohort.len().max(1));
         while self.lanes.len() < threads {
-            let part = self.plan.aggregation.part(self.state.params.layout().clone());
+            let part = self.plan.aggregation.part(self.format.message().clone());
             self.lanes.push(Mutex::new(Lane { worker: self.population.worker(), part }));
         }
         let base = self.base;
-        let State { round, params, server } = &self.state;
-        let open = self.plan.aggregation.open(params.layout().clone(), *round, base, cohort);
-        let broadcast = Broadcast { round: *round, params, checksum: base, server };
+        let (State { round, params, server, clients }, format) = (&self.state, &self.format);
+        let open = self.plan.aggregation.open(format.message().clone(), *round, base, cohort);
+        let broadcast = Broadcast { round: *round, params, checksum: base, server, format };
         let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(*round);
         let mut order: Vec<usize> = (0..cohort.len()).collect();
         if let Some(seed) = self.plan.arrival {
@@ -282,13 +334,19 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
                         outcomes.push((place, Outcome::Dropped(ClientError::DroppedOut { client })));
                         continue;
                     }
-                    let ask = || match self.population.answer(worker, &broadcast, client) {
-                        Err(why) => Outcome::Dropped(why),
-                        Ok((message, line)) => {
-                            tap.message(client, message);
-                            match open.receive_from(client, part, message) {
-                                Ok(head) => Outcome::Accepted(head, line),
-                                Err(why) => Outcome::Rejected(why, line),
+                    let ask = || {
+                        let Ok(mut own) = clients.get::<A::Client>(client.0) else {
+                            return Outcome::Dropped(ClientError::State { client });
+                        };
+                        match self.population.answer(worker, &broadcast, client, &mut own) {
+                            Err(why) => Outcome::Dropped(why),
+                            Ok((message, line)) => {
+                                tap.message(client, message);
+                                let sent = Sent::of(line, encode(&own));
+                                match open.receive_from(client, part, message) {
+                                    Ok(head) => Outcome::Accepted(head, sent),
+                                    Err(why) => Outcome::Rejected(why, sent),
+                                }
                             }
                         }
                     };
@@ -328,10 +386,22 @@ impl<'a, A: Algorithm, P: Population<A::Server>> Engine<'a, A, P> {
             transform.server(at.round(self.state.round), &mut aggregate);
         }
         tap.aggregate(&aggregate);
-        self.algorithm.server(&mut self.state.params, &mut self.state.server, &aggregate);
-        (self.base, self.checksum) = self.state.checksums();
-        Ok(aggregate.checksum())
+        let mut cx = ServerCx {
+            params: &mut self.state.params,
+            mean: self.format.split(&aggregate),
+            round: self.state.round,
+            clients: self.population.clients(),
+        };
+        self.algorithm.server(&mut cx, &mut self.state.server);
+        let (state, aggregate) = rayon::join(|| self.state.checksums(), || aggregate.checksum_by(pieces));
+        (self.base, self.checksum) = state;
+        Ok(aggregate)
     }
+}
+
+/// The checksums of the pieces of something long, on all threads.
+fn pieces(values: &[f32]) -> Vec<Checksum> {
+    values.par_chunks(digest::LONG).map(Checksum::of_values).collect()
 }
 
 fn checksum_of(clients: &[u64]) -> Checksum {
@@ -342,22 +412,32 @@ fn checksum_of(clients: &[u64]) -> Checksum {
     all.finish()
 }
 
-/// The leaves of the clients: what they trained on, and what became of their answers. `outcomes` are in the order of
-/// the cohort.
-fn leaves_of(cohort: &[u64], outcomes: &[(usize, Outcome)]) -> (Checksum, Checksum) {
-    let (mut shards, mut messages) = (Summing::default(), Summing::default());
+impl Sent {
+    fn of(mut line: LedgerLine, state: Vec<u8>) -> Self {
+        line.state = (!state.is_empty()).then(|| Checksum::of(&state));
+        Self { line, state }
+    }
+}
+
+/// The leaves of the clients: what they trained on, what became of their answers, what they keep. `outcomes` are in the
+/// order of the cohort.
+fn leaves_of(cohort: &[u64], outcomes: &[(usize, Outcome)]) -> (Checksum, Checksum, Checksum) {
+    let (mut shards, mut messages, mut states) = (Summing::default(), Summing::default(), Summing::default());
     for (place, outcome) in outcomes {
         messages.number(cohort[*place]);
         let (line, why) = match outcome {
-            Outcome::Accepted(_, line) => (Some(line), String::new()),
-            Outcome::Rejected(why, line) => (Some(line), why.to_string()),
+            Outcome::Accepted(_, sent) => (Some(&sent.line), String::new()),
+            Outcome::Rejected(why, sent) => (Some(&sent.line), why.to_string()),
             Outcome::Dropped(why) => (None, why.to_string()),
         };
         if let Some(line) = line {
             shards.number(cohort[*place]).bytes(&line.source.0);
             messages.bytes(&line.checksum.0);
+            if let Some(state) = line.state {
+                states.number(cohort[*place]).bytes(&state.0);
+            }
         }
         messages.bytes(why.as_bytes());
     }
-    (shards.finish(), messages.finish())
+    (shards.finish(), messages.finish(), states.finish())
 }

@@ -7,36 +7,125 @@ use common::momentum::Momentum;
 use common::population::{CAP, Desks, Task};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Rejection};
-use sottovoce_algorithms::{FedAvg, FedProx};
+use sottovoce_algorithms::{AlgorithmConfig, FedAvg, FedProx, Visitor};
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, Checksum, ClientError, ClientId, LedgerLine, Purpose, RowBlock, Transform,
-    Update,
+    Address, Aggregate, Algorithm, Answer, Checksum, ClientError, ClientId, LedgerLine, LocalTask, Purpose,
+    RowBlock, ServerCx, Transform, Update,
 };
 use sottovoce_models::Workspace;
-use sottovoce_simulation::{Cohort, Engine, Plan, RoundError, State};
+use sottovoce_simulation::{Cohort, Engine, Plan, RoundError, State, States};
 use std::sync::Mutex;
 
 const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
 
-#[test]
-fn every_algorithm_keeps_the_laws() {
-    algorithm_laws(&FEDAVG);
-    algorithm_laws(&FedAvg { server_lr: 0.3 });
-    algorithm_laws(&FedProx { mu: 0.1, server_lr: 1.0 });
-    algorithm_laws(&Momentum { beta: 0.9 });
+/// Every algorithm of the library with parameters under which all of it is at work.
+fn library() -> Vec<AlgorithmConfig> {
+    let configured = r#"[
+        {"kind":"fedavg"}, {"kind":"fedavg","server_lr":0.3}, {"kind":"fedavgm","beta":0.9},
+        {"kind":"fedprox","mu":0.1}, {"kind":"fedopt","optimiser":"adagrad","server_lr":0.1,"beta1":0.0},
+        {"kind":"fedopt","optimiser":"adam","server_lr":0.05}, {"kind":"fedopt","optimiser":"yogi","server_lr":0.05},
+        {"kind":"scaffold","option":1}, {"kind":"scaffold"}, {"kind":"fednova"}, {"kind":"feddyn","alpha":0.1},
+        {"kind":"qfedavg","q":1.0,"lipschitz":2.0}, {"kind":"afl","lambda_lr":0.1}, {"kind":"mime"},
+        {"kind":"mime","lite":true}, {"kind":"ifca","clusters":3},
+        {"kind":"hierarchical","edges":3,"cloud_every":2}, {"kind":"ditto","lambda":0.5}, {"kind":"fedper"},
+        {"kind":"fedrep","head_epochs":1}, {"kind":"apfl","adaptive":true}, {"kind":"fine_tuning","epochs":1}
+    ]"#;
+    let all: Vec<AlgorithmConfig> = serde_json::from_str(configured).unwrap();
+    for kind in AlgorithmConfig::KINDS {
+        assert!(all.iter().any(|a| a.name() == *kind), "{kind} is not held against the laws: add it here");
+    }
+    all
+}
+
+struct Laws;
+
+impl Visitor for Laws {
+    type Output = ();
+    fn visit<A: Algorithm>(self, algorithm: &A) {
+        algorithm_laws(algorithm);
+    }
 }
 
 #[test]
-fn fedprox_without_a_pull_is_fedavg() {
-    let prox = FedProx { mu: 0.0, server_lr: 0.7 };
-    let avg = FedAvg { server_lr: 0.7 };
-    let cohort = Cohort::Uniform { size: 5 };
-    assert_eq!(run(&Desks::new(&prox, 14, 3), cohort, 6, 2), run(&Desks::new(&avg, 14, 3), cohort, 6, 2));
-    let pulled = FedProx { mu: 0.1, server_lr: 0.7 };
-    assert_ne!(
-        run(&Desks::new(&pulled, 14, 3), cohort, 6, 2).state,
-        run(&Desks::new(&avg, 14, 3), cohort, 6, 2).state
-    );
+fn every_algorithm_keeps_the_laws() {
+    for algorithm in library() {
+        println!("{algorithm:?}");
+        algorithm.visit(Laws);
+    }
+    algorithm_laws(&Momentum { beta: 0.9 });
+}
+
+/// The model of each round.
+struct Trajectory {
+    rounds: u64,
+}
+
+impl Visitor for Trajectory {
+    type Output = Vec<Vec<u32>>;
+    fn visit<A: Algorithm>(self, algorithm: &A) -> Self::Output {
+        let desks = Desks::new(algorithm, 14, 3);
+        let mut engine = engine(&desks, Cohort::Uniform { size: 5 });
+        (0..self.rounds)
+            .map(|_| {
+                engine.step().unwrap();
+                engine.params().values().iter().map(|v| v.to_bits()).collect()
+            })
+            .collect()
+    }
+}
+
+fn trajectory(algorithm: &str, rounds: u64) -> Vec<Vec<u32>> {
+    let algorithm: AlgorithmConfig = serde_json::from_str(algorithm).unwrap();
+    algorithm.visit(Trajectory { rounds })
+}
+
+#[test]
+fn with_nothing_to_add_algorithms_are_fedavg_bit_for_bit() {
+    let fedavg = trajectory(r#"{"kind":"fedavg"}"#, 6);
+    for same in [
+        r#"{"kind":"fedprox","mu":0}"#,
+        r#"{"kind":"fedopt","optimiser":"sgd","server_lr":1}"#,
+        r#"{"kind":"fedavgm","beta":0}"#,
+        r#"{"kind":"hierarchical","edges":3,"cloud_every":1}"#,
+        r#"{"kind":"ifca","clusters":1}"#,
+        r#"{"kind":"ditto","lambda":0.5}"#,
+        r#"{"kind":"apfl"}"#,
+        r#"{"kind":"fine_tuning","epochs":1}"#,
+    ] {
+        assert_eq!(trajectory(same, 6), fedavg, "{same}");
+    }
+    for first_round in [r#"{"kind":"scaffold"}"#, r#"{"kind":"scaffold","option":1}"#] {
+        assert_eq!(trajectory(first_round, 1), fedavg[..1], "{first_round}");
+        assert_ne!(trajectory(first_round, 2), fedavg[..2], "{first_round}");
+    }
+    let others = ["fedprox\",\"mu\":0.1", "fedavgm", "feddyn\",\"alpha\":0.1", "fednova", "mime", "fedper"];
+    for other in others.map(|o| format!("{{\"kind\":\"{}{}}}", o, if o.contains(':') { "" } else { "\"" })) {
+        assert_ne!(trajectory(&other, 6), fedavg, "{other}");
+    }
+}
+
+/// FedAvg over clients that count alike.
+struct Unweighted;
+
+impl Algorithm for Unweighted {
+    type Server = ();
+    type Client = ();
+    fn name(&self) -> &'static str {
+        "unweighted"
+    }
+    fn client(&self, task: &mut dyn LocalTask, _: &(), _: &mut ()) -> Result<Answer, ClientError> {
+        Ok(Answer::from(task.train(None)?).unweighted())
+    }
+    fn server(&self, cx: &mut ServerCx<'_>, _: &mut ()) {
+        cx.step(1.0);
+    }
+}
+
+#[test]
+fn fairness_of_degree_zero_counts_clients_alike() {
+    let alike = Trajectory { rounds: 6 }.visit(&Unweighted);
+    assert_eq!(trajectory(r#"{"kind":"qfedavg","q":0,"lipschitz":2}"#, 6), alike);
+    assert_ne!(trajectory(r#"{"kind":"qfedavg","q":0.5,"lipschitz":2}"#, 6), alike);
 }
 
 /// A pull towards the start leaves less of a way from it.
@@ -63,10 +152,11 @@ fn fedavg_of_one_client_is_local_training() {
         let start = federated.params().clone();
         let order = Address::new(desks.seed, Purpose::BatchOrder).round(round);
         let (client, model, data) = (ClientId(0), &desks.model, &desks.shards[0]);
-        let mut task = Task { client, model, data, start: &start, order, workspace: &mut workspace };
-        let trained = FEDAVG.client(&mut task, &()).unwrap();
+        let workspace = &mut workspace;
+        let mut task = Task { client, round, model, data, start: &start, order, workspace };
+        let answer = FEDAVG.client(&mut task, &(), &mut ()).unwrap();
         let mut local = start.clone();
-        local.add_scaled(1.0, &trained.delta);
+        local.add_scaled(1.0, &answer.blocks[0].1);
         federated.step().unwrap();
         let mut exact = 0;
         for ((a, b), s) in federated.params().values().iter().zip(local.values()).zip(start.values()) {
@@ -248,13 +338,13 @@ fn drop_outs_leave_all_others_as_they_were() {
     let whole = Plan::mean(desks.seed, Cohort::All, CAP);
     let mut dropped = 0;
     for round in 0..5 {
-        let state = State { round, params: desks.start(), server: () };
+        let state = || State { round, params: desks.start(), server: (), clients: States::default() };
         let plan = Plan { dropout: 0.3, ..whole.clone() };
-        let thinned = Engine::at(&FEDAVG, &desks, plan, state.clone()).step().unwrap();
+        let thinned = Engine::at(&FEDAVG, &desks, plan, state()).step().unwrap();
         adds_up(&thinned);
         let gone: Vec<u64> = thinned.dropped.iter().map(|(c, _)| c.0).collect();
         assert!(thinned.dropped.iter().all(|(c, why)| *why == ClientError::DroppedOut { client: *c }));
-        let all = Engine::at(&FEDAVG, &desks, whole.clone(), state.clone()).step().unwrap();
+        let all = Engine::at(&FEDAVG, &desks, whole.clone(), state()).step().unwrap();
         let stayed = |l: &&LedgerLine| !gone.contains(&l.client.0);
         assert!(all.ledger.iter().filter(stayed).eq(&thinned.ledger), "round {round}");
         dropped += gone.len();

@@ -1,6 +1,6 @@
-//! Federated averaging with server momentum: an algorithm that keeps something between rounds.
+//! Federated averaging with server momentum, written anew: an algorithm that is not in the library, and keeps something.
 
-use sottovoce_core::{Aggregate, Algorithm, ClientError, LocalTask, Params, Trained};
+use sottovoce_core::{Algorithm, Answer, ClientError, LocalTask, ServerCx, Values};
 
 /// `v ← beta · v + mean`, `w ← w + v`. The state also counts rounds.
 pub(crate) struct Momentum {
@@ -8,30 +8,26 @@ pub(crate) struct Momentum {
 }
 
 impl Algorithm for Momentum {
-    type Server = (u64, Vec<f32>);
+    type Server = (u64, Values);
+    type Client = ();
     fn name(&self) -> &'static str {
         "momentum"
     }
-    fn start(&self, params: &Params) -> Self::Server {
-        (0, vec![0.0; params.values().len()])
+    fn client(
+        &self,
+        task: &mut dyn LocalTask,
+        _server: &Self::Server,
+        _own: &mut (),
+    ) -> Result<Answer, ClientError> {
+        Ok(task.train(None)?.into())
     }
-    fn client(&self, task: &mut dyn LocalTask, _server: &Self::Server) -> Result<Trained, ClientError> {
-        task.train(None)
-    }
-    fn server(&self, params: &mut Params, (rounds, velocity): &mut Self::Server, mean: &Aggregate) {
+    fn server(&self, cx: &mut ServerCx<'_>, (rounds, velocity): &mut Self::Server) {
         *rounds += 1;
         for v in velocity.iter_mut() {
             *v *= self.beta;
         }
-        let mut rest = mean.delta.values();
-        for range in mean.delta.ranges() {
-            let (row, tail) = rest.split_at(range.len());
-            rest = tail;
-            for (v, d) in velocity[range].iter_mut().zip(row) {
-                *v += *d;
-            }
-        }
-        for (p, v) in params.values_mut().iter_mut().zip(velocity) {
+        velocity.add_scaled(1.0, cx.mean.delta());
+        for (p, v) in cx.params.values_mut().iter_mut().zip(velocity.iter()) {
             *p += *v;
         }
     }

@@ -6,8 +6,11 @@ use sottovoce_core::{
     Population, Purpose, Trained, Update,
 };
 use sottovoce_models::{
-    Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Workspace, train,
+    Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Start, Workspace, loss,
+    train,
 };
+use std::ops::Range;
+use std::sync::Arc;
 
 pub(crate) const BUCKETS: usize = 64;
 pub(crate) const CLASSES: usize = 4;
@@ -73,6 +76,7 @@ pub(crate) const LOCAL: LocalTraining =
 /// One client's data, as its algorithm sees it.
 pub(crate) struct Task<'a> {
     pub(crate) client: ClientId,
+    pub(crate) round: u64,
     pub(crate) model: &'a SoftmaxRegression,
     pub(crate) data: &'a LocalExamples,
     pub(crate) start: &'a Params,
@@ -81,12 +85,43 @@ pub(crate) struct Task<'a> {
 }
 
 impl LocalTask for Task<'_> {
+    fn client(&self) -> ClientId {
+        self.client
+    }
+    fn round(&self) -> u64 {
+        self.round
+    }
     fn num_examples(&self) -> u64 {
         self.data.examples.len() as u64
     }
-    fn train(&mut self, adjust: Option<&mut Adjust<'_>>) -> Result<Trained, ClientError> {
-        train(self.model, &LOCAL, self.data, self.start, self.order, self.workspace, adjust)
+    fn rows(&self) -> &Arc<[u32]> {
+        &self.data.rows
+    }
+    fn broadcast(&self) -> &Params {
+        self.start
+    }
+    fn epochs(&self) -> u32 {
+        LOCAL.epochs
+    }
+    fn train_from(
+        &mut self,
+        start: Option<&[f32]>,
+        epochs: Range<u32>,
+        adjust: Option<&mut Adjust<'_>>,
+    ) -> Result<Trained, ClientError> {
+        let how = LocalTraining { epochs: epochs.len() as u32, ..LOCAL };
+        let start = start.map_or(Start::Model(self.start), Start::Rows);
+        let order = self.order.slot(epochs.start.into());
+        train(self.model, &how, self.data, start, order, self.workspace, adjust)
             .map_err(|e| ClientError::NotFinite { client: self.client, at: e.at, value: e.value })
+    }
+    fn loss(&mut self, at: &[f32]) -> f64 {
+        loss(self.model, self.data, at, self.workspace, &mut []) / self.num_examples() as f64
+    }
+    fn gradient(&mut self, at: &[f32]) -> Vec<f32> {
+        let mut gradient = vec![0.0; at.len()];
+        loss(self.model, self.data, at, self.workspace, &mut gradient);
+        gradient
     }
 }
 
@@ -96,7 +131,7 @@ pub(crate) struct Worker {
     buffer: Vec<u8>,
 }
 
-impl<A: Algorithm> Population<A::Server> for Desks<'_, A> {
+impl<A: Algorithm> Population<A> for Desks<'_, A> {
     type Worker = Worker;
 
     fn clients(&self) -> u64 {
@@ -110,6 +145,7 @@ impl<A: Algorithm> Population<A::Server> for Desks<'_, A> {
         worker: &'w mut Worker,
         broadcast: &Broadcast<'_, A::Server>,
         client: ClientId,
+        own: &mut A::Client,
     ) -> Result<(&'w [u8], LedgerLine), ClientError> {
         let data = &self.shards[client.0 as usize];
         if data.examples.is_empty() || self.silent.contains(&client.0) {
@@ -122,23 +158,28 @@ impl<A: Algorithm> Population<A::Server> for Desks<'_, A> {
         let order = Address::new(self.seed, Purpose::BatchOrder).round(broadcast.round).client(client.0);
         let Worker { workspace, buffer } = worker;
         let (model, start) = (&self.model, broadcast.params);
-        let mut task = Task { client, model, data, start, order, workspace };
-        let trained = self.algorithm.client(&mut task, broadcast.server)?;
-        let mut update = Update {
-            client,
-            round: broadcast.round,
-            base: broadcast.checksum,
-            weight: data.examples.len() as u64,
-            loss: trained.loss,
-            delta: trained.delta,
-        };
+        let round = broadcast.round;
+        let mut task = Task { client, round, model, data, start, order, workspace };
+        let answer = self.algorithm.client(&mut task, broadcast.server, own)?;
+        let (weight, loss) = (answer.weight.unwrap_or(data.examples.len() as u64), answer.loss);
+        let delta = broadcast.format.join(client, answer)?;
+        let mut update =
+            Update { client, round: broadcast.round, base: broadcast.checksum, weight, loss, delta };
         (self.tamper)(&mut update);
         buffer.clear();
         let checksum = update.encode(buffer);
         let (round, bytes) = (broadcast.round, buffer.len() as u64);
         Ok((
             buffer,
-            LedgerLine { round, client, kind: Update::KIND, bytes, checksum, source: data.checksum() },
+            LedgerLine {
+                round,
+                client,
+                kind: Update::KIND,
+                bytes,
+                checksum,
+                source: data.checksum(),
+                state: None,
+            },
         ))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::population::{CAP, Desks};
 use sottovoce_core::{Algorithm, Checksum, Digest};
-use sottovoce_simulation::{Chain, Checkpoint, Cohort, Engine, Plan, RoundReport};
+use sottovoce_simulation::{Chain, Cohort, Engine, Plan, RoundReport, Standing};
 
 /// What a run was: its reports in full, and its last state as the bytes of a checkpoint file.
 #[derive(Debug, PartialEq)]
@@ -62,12 +62,14 @@ pub(crate) fn run<A: Algorithm>(desks: &Desks<'_, A>, cohort: Cohort, rounds: u6
     Run { reports, state: state(&engine) }
 }
 
-pub(crate) fn checkpoint<A: Algorithm>(engine: &DeskEngine<'_, A>) -> Checkpoint<A::Server> {
+pub(crate) fn standing() -> Standing {
     let chain = Chain::start(config(), Checksum::default());
-    Checkpoint { config: config(), start: chain, chain, journals: [0; 2], state: engine.state().clone() }
+    Standing { config: config(), start: chain, chain, journals: [0; 2] }
 }
 
-/// Round, parameters and server state, as a checkpoint file has them.
+/// Round, parameters, server state and what clients keep, as a checkpoint file has them.
 pub(crate) fn state<A: Algorithm>(engine: &DeskEngine<'_, A>) -> Vec<u8> {
-    checkpoint(engine).to_bytes()
+    let mut out = Vec::new();
+    standing().write_to(engine.state(), &mut out).unwrap();
+    out
 }
