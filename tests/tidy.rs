@@ -378,7 +378,7 @@ fn examples_named_in_the_readme_exist() {
 fn what_is_kept_is_written_by_people() {
     let git = Command::new("git").args(["ls-files"]).current_dir(root()).output();
     let Ok(listed) = git.map(|o| if o.status.success() { o.stdout } else { Vec::new() }) else { return };
-    let endings = ["rs", "toml", "md", "txt", "lock", "py", "yml", "jsonl"];
+    let endings = ["rs", "toml", "md", "txt", "lock", "py", "yml", "json", "jsonl"];
     let whole = ["LICENSE-MIT", "LICENSE-APACHE", ".gitignore", ".ci/run"];
     let complaints: Vec<String> = String::from_utf8_lossy(&listed)
         .lines()
