@@ -14,7 +14,9 @@ use sottovoce::config;
 use sottovoce::core::{Algorithm, Broadcast, ClientError, ClientId, LedgerLine, Population};
 use sottovoce::experiment::{Experiment, evidence};
 use sottovoce::simulation::{Cohort, Engine, Plan};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -298,7 +300,8 @@ fn no_message_that_passes_the_gate_holds_the_canary() {
             assert_clean(&format!("the update of client {client}"), &message);
         }
     }
-    let answers = evaluation::over_clients(model, engine.params(), shards, engine.round(), &[0, 1, 2, 3]);
+    let global = |_| Ok::<_, Infallible>(Some(Cow::Borrowed(engine.params())));
+    let Ok(answers) = evaluation::over_clients(model, global, shards, engine.round(), &[0, 1, 2, 3]);
     for (counts, line) in answers {
         let mut gate = Gate::default();
         let (message, again) = gate.send(&counts, line.source);

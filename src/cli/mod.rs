@@ -8,6 +8,7 @@ mod data;
 mod diff;
 mod exit;
 mod experiment;
+mod list;
 mod output;
 mod redact;
 mod rules;
@@ -52,6 +53,10 @@ enum Command {
     /// Measure this machine.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// List what experiments can be made of, with parameters, ranges and defaults.
+    List(list::List),
+    /// Print the JSON Schema of experiment files, for editors to complete and check from.
+    Schema,
     /// Look at data, or make some.
     #[command(subcommand)]
     Data(data::Data),
@@ -92,6 +97,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Redact(args)) => redact::redact(&args),
         Some(Command::Aggregate(args)) => aggregate::aggregate(&args),
         Some(Command::Bench(command)) => bench::bench(&command),
+        Some(Command::List(args)) => list::list(&args),
+        Some(Command::Schema) => list::print_schema(),
         Some(Command::Data(args)) => data::data(&args),
     };
     done.unwrap_or_else(Failure::report)

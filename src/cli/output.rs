@@ -54,10 +54,11 @@ pub(crate) fn summary(s: &Summary, kept: Option<&Path>) -> String {
         let (recall, accuracy) = (percent(o.recall), percent(o.in_scope_accuracy));
         let _ = writeln!(out, "in scope      accuracy {accuracy}{central}, out-of-scope recall {recall}");
     }
-    if let Some(o) = s.over_clients {
+    let clients = [("over clients ", s.over_clients), ("own models   ", s.personal)];
+    for (what, o) in clients.into_iter().filter_map(|(what, o)| Some((what, o?))) {
         let _ = writeln!(
             out,
-            "over clients  mean {}, 10th percentile {}, worst {}, spread {} ({} with held-out transcripts)",
+            "{what} mean {}, 10th percentile {}, worst {}, spread {} ({} with held-out transcripts)",
             percent(o.mean),
             percent(o.p10),
             percent(o.worst),

@@ -22,6 +22,8 @@ pub(super) struct Figures {
     pub(super) out_of_scope: Option<OutOfScope>,
     /// Over clients, each on its own held-out examples.
     pub(super) over_clients: Option<OverClients>,
+    #[serde(default)]
+    pub(super) personal: Option<OverClients>,
 }
 
 /// A figure with a name.
@@ -51,7 +53,7 @@ const fn metric(name: &'static str, higher_is_better: bool, of: fn(&Figures) -> 
 }
 
 /// All metrics, in the order in which they are shown.
-pub static METRICS: [Metric; 9] = [
+pub static METRICS: [Metric; 11] = [
     metric("accuracy", true, |f| Some(f.accuracy)),
     metric("macro_f1", true, |f| Some(f.macro_f1)),
     metric("ece", false, |f| Some(f.ece)),
@@ -59,6 +61,8 @@ pub static METRICS: [Metric; 9] = [
     metric("over_clients.p10", true, |f| f.over_clients.map(|o| o.p10)),
     metric("over_clients.worst", true, |f| f.over_clients.map(|o| o.worst)),
     metric("over_clients.spread", false, |f| f.over_clients.map(|o| o.spread)),
+    metric("personal.mean", true, |f| f.personal.map(|o| o.mean)),
+    metric("personal.worst", true, |f| f.personal.map(|o| o.worst)),
     metric("out_of_scope.recall", true, |f| f.out_of_scope.map(|o| o.recall)),
     metric("out_of_scope.in_scope_accuracy", true, |f| f.out_of_scope.map(|o| o.in_scope_accuracy)),
 ];

@@ -3,6 +3,7 @@
 //! A [`Config`] is as the file says it; [`Config::check`] refuses what cannot be, before any work starts, and names
 //! the key, its value and what is allowed.
 
+pub mod catalogue;
 mod check;
 mod load;
 pub(crate) mod ranges;
@@ -28,7 +29,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// An experiment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// What the run is called in tables.
@@ -73,7 +74,7 @@ pub struct Config {
 }
 
 /// Where transcripts come from: files, or the synthetic corpus.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// A folder with train, validation and test files, or one file. Relative paths start at the working directory.
@@ -119,7 +120,7 @@ fn test_examples() -> u64 {
 }
 
 /// Masking of personal data.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeidentifyConfig {
     /// Whether text is masked at all.
@@ -135,7 +136,7 @@ impl Default for DeidentifyConfig {
 }
 
 /// Time limit of transcripts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionConfig {
     /// Longest age in days.
@@ -148,7 +149,7 @@ pub struct RetentionConfig {
 }
 
 /// The classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelConfig {
     /// Sparse softmax regression.
@@ -164,7 +165,7 @@ pub enum ModelConfig {
 }
 
 /// How updates become one, and which are refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AggregationConfig {
     /// A rule, with wrappers in front of it joined by `+`; `mean` is the weighted mean, which keeps one sum. Any other
@@ -200,7 +201,7 @@ impl Default for AggregationConfig {
 }
 
 /// A rule's parameter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum ParameterConfig {
     /// A number.
@@ -222,7 +223,7 @@ impl From<ParameterConfig> for Value {
 }
 
 /// How many rounds, and with whom.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoundsConfig {
     /// Number of rounds.
@@ -271,7 +272,7 @@ fn every_tenth_round() -> u64 {
 }
 
 /// Stops when accuracy on the validation split no longer gains.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
     /// Evaluations without a gain before the run stops.
@@ -282,7 +283,7 @@ pub struct EarlyStopping {
 }
 
 /// What is measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluationConfig {
     /// The intent that means "none of the others"; its recall is reported, and accuracy without it.
@@ -299,7 +300,7 @@ impl Default for EvaluationConfig {
 }
 
 /// Training without federation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaselinesConfig {
     /// Everything in one place.

@@ -267,6 +267,9 @@ pub fn metrics(summary: &Summary) -> BTreeMap<String, f64> {
     if let Some(o) = summary.over_clients {
         all.extend([("over_clients_mean", o.mean), ("over_clients_worst", o.worst)]);
     }
+    if let Some(o) = summary.personal {
+        all.extend([("personal_mean", o.mean), ("personal_worst", o.worst)]);
+    }
     if let Some(o) = summary.out_of_scope {
         all.extend([("in_scope_accuracy", o.in_scope_accuracy), ("out_of_scope_recall", o.recall)]);
     }

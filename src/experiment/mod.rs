@@ -75,6 +75,9 @@ pub enum ExperimentError {
     /// A round failed.
     #[error(transparent)]
     Round(#[from] RoundError),
+    /// A client's own model cannot be had.
+    #[error("a client's own model: {0}")]
+    Personal(sottovoce_core::ClientError),
     /// A baseline diverged.
     #[error("a baseline diverged ({} at parameter {}); lower baselines.training.optimiser.lr", .0.value, .0.at)]
     Baseline(NotFinite),

@@ -10,14 +10,17 @@ use crate::experiment::totals::Totals;
 use crate::memory::peak_rss_bytes;
 use sottovoce_aggregator::Aggregation;
 use sottovoce_algorithms::Visitor;
-use sottovoce_clients::{Nodes, baselines, evaluation};
+use sottovoce_clients::{Nodes, Shards, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
 use sottovoce_core::{
-    Address, Algorithm, Checksum, Digest, Format, Params, Purpose, Summing, Transform, sampling,
+    Address, Algorithm, Checksum, ClientError, ClientId, Digest, Format, Params, Purpose, Summing, Transform,
+    sampling,
 };
 use sottovoce_models::LocalTraining;
-use sottovoce_simulation::{CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport};
+use sottovoce_simulation::{CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport, State};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 /// An experiment with its data, ready to run.
@@ -209,7 +212,10 @@ impl Experiment {
         };
         observer.stage(Stage::Evaluation);
         let rounds = engine.round();
-        let summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
+        let personal =
+            if algorithm.personalises() { self.personal(&nodes, engine.state(), record)? } else { None };
+        let mut summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
+        summary.personal = personal;
         Ok((summary, engine.params().clone()))
     }
 
@@ -293,6 +299,7 @@ impl Experiment {
             languages,
             domains,
             over_clients,
+            personal: None,
             baselines,
             digest: params.digest(),
             chain: record.chain(),
@@ -323,16 +330,42 @@ impl Experiment {
         totals: &Totals,
         record: &mut Record,
     ) -> Result<Option<OverClients>, ExperimentError> {
-        let population = self.data.shards.clients();
-        let wanted = self.config.evaluation.clients.min(population);
-        let mut stream = Address::new(self.config.seed, Purpose::Sample).slot(1).stream();
-        let chosen = sampling::distinct(&mut stream, population, wanted);
-        let shards = &*self.data.shards;
-        let answers = evaluation::over_clients(&*self.data.model, params, shards, rounds, &chosen);
+        let (shards, chosen) = (&*self.data.shards, self.evaluated());
+        let global = |_| Ok::<_, Infallible>(Some(Cow::Borrowed(params)));
+        let Ok(answers) = evaluation::over_clients(&*self.data.model, global, shards, rounds, &chosen);
         record.ledger(answers.iter().map(|(_, line)| line))?;
         let counts: Vec<_> = answers.into_iter().map(|(counts, _)| counts).collect();
         record.clients(&totals.participants, &counts)?;
         Ok(OverClients::of(&counts))
+    }
+
+    /// Clients' own models, each on its client's held-out examples.
+    fn personal<A: Algorithm>(
+        &self,
+        nodes: &Nodes<'_, A, dyn Shards>,
+        state: &State<A::Server>,
+        record: &mut Record,
+    ) -> Result<Option<OverClients>, ExperimentError> {
+        let shards = &*self.data.shards;
+        let training = shards.training_clients();
+        let chosen: Vec<u64> = self.evaluated().into_iter().filter(|client| *client < training).collect();
+        let own = |client: ClientId| {
+            let own = state.clients.get(client.0).map_err(|_| ClientError::State { client })?;
+            nodes.personal(&state.server, &own, state.round, client, &state.params).map(|p| p.map(Cow::Owned))
+        };
+        let answers = evaluation::over_clients(&*self.data.model, own, shards, state.round, &chosen)
+            .map_err(ExperimentError::Personal)?;
+        record.ledger(answers.iter().map(|(_, line)| line))?;
+        let counts: Vec<_> = answers.into_iter().map(|(counts, _)| counts).collect();
+        Ok(OverClients::of(&counts))
+    }
+
+    /// Clients that evaluate the final model.
+    fn evaluated(&self) -> Vec<u64> {
+        let population = self.data.shards.clients();
+        let wanted = self.config.evaluation.clients.min(population);
+        let mut stream = Address::new(self.config.seed, Purpose::Sample).slot(1).stream();
+        sampling::distinct(&mut stream, population, wanted)
     }
 
     fn baselines(&self, observer: &mut dyn Observer) -> Result<Baselines, ExperimentError> {

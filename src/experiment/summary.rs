@@ -40,6 +40,9 @@ pub struct Summary {
     /// Over clients, each on its own held-out examples.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_clients: Option<OverClients>,
+    /// The same with each client's own model, where the algorithm has such models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal: Option<OverClients>,
     /// The same data without federation.
     pub baselines: Baselines,
     /// BLAKE3 of the final parameters.

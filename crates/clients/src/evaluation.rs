@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use sottovoce_core::evaluation::Prediction;
 use sottovoce_core::{ClientId, EvaluationCounts, LedgerLine, Params, dispatch, math};
 use sottovoce_models::{Examples, Model, Scratch};
+use std::borrow::Cow;
 
 /// Examples that one thread classifies at a time.
 const CHUNK: usize = 256;
@@ -48,25 +49,30 @@ dispatch! {
     }
 }
 
-/// Asks each of `clients` to classify its own held-out examples; what comes back are counts, through the gate.
-pub fn over_clients<S: Shards + ?Sized>(
+/// Asks each of `clients` to classify its own held-out examples with the parameters that `params` says it uses; what
+/// comes back are counts, through the gate. Clients without parameters are passed over.
+pub fn over_clients<'a, S: Shards + ?Sized, E: Send>(
     model: &dyn Model,
-    params: &Params,
+    params: impl Fn(ClientId) -> Result<Option<Cow<'a, Params>>, E> + Sync,
     shards: &S,
     round: u64,
     clients: &[u64],
-) -> Vec<(EvaluationCounts, LedgerLine)> {
+) -> Result<Vec<(EvaluationCounts, LedgerLine)>, E> {
     clients
         .par_iter()
-        .map(|&client| {
+        .filter_map(|&client| {
             let client = ClientId(client);
+            let params = match params(client) {
+                Ok(params) => params?,
+                Err(why) => return Some(Err(why)),
+            };
             let held_out = shards.held_out(client);
-            let predictions = predict(model, params, &held_out);
+            let predictions = predict(model, &params, &held_out);
             let correct = predictions.iter().filter(|p| p.label == p.predicted).count() as u64;
             let counts = EvaluationCounts { client, round, examples: predictions.len() as u64, correct };
             let mut gate = Gate::default();
             let (message, line) = gate.send(&counts, held_out.checksum());
-            (EvaluationCounts::decode(message).expect("a message that was just encoded"), line)
+            Some(Ok((EvaluationCounts::decode(message).expect("a message that was just encoded"), line)))
         })
         .collect()
 }

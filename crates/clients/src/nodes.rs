@@ -92,7 +92,6 @@ impl<A: Algorithm, S: Shards + ?Sized> Nodes<'_, A, S> {
     /// kept.
     pub fn personal(
         &self,
-        workspace: &mut Workspace,
         server: &A::Server,
         own: &A::Client,
         round: u64,
@@ -104,7 +103,7 @@ impl<A: Algorithm, S: Shards + ?Sized> Nodes<'_, A, S> {
             return Ok(None);
         }
         let order = Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0);
-        let (model, local) = (self.model, &self.local);
+        let (model, local, workspace) = (self.model, &self.local, &mut Workspace::default());
         let mut task = Task { client, round, model, local, data: &data, broadcast: global, order, workspace };
         let Personal { base, rows } = self.algorithm.personal(&mut task, server, own)?;
         let mut params = match base {

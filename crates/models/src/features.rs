@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// How text becomes features. Every n-gram is hashed with MurmurHash3 (x86, 32 bits) into one of `buckets` rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeatureConfig {
     /// Number of buckets: rows of the model's table. 2 to 2^26.
@@ -37,7 +37,7 @@ impl Default for FeatureConfig {
 }
 
 /// What a repeated n-gram counts for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Weighting {
     /// Once.
@@ -47,7 +47,7 @@ pub enum Weighting {
 }
 
 /// What an example's features are divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
     /// Nothing: features add up.

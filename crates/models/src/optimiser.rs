@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sottovoce_core::dispatch;
 
 /// Which optimiser, with its rates. All rates are finite; `lr` is positive.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Optimiser {
     /// `p ← p − lr · g`.

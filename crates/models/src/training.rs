@@ -8,7 +8,7 @@ use sottovoce_core::aligned::Aligned;
 use sottovoce_core::{Address, Adjust, Params, RowBlock, Rows, Step, Trained, dispatch, sampling};
 
 /// How a client trains.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalTraining {
     /// Passes over the client's examples, 1 to 1,000.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sottovoce_core::Transform;
 
 /// A transform chosen in a configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TransformConfig {
     /// Scales an update down to a Euclidean norm.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sottovoce_core::{Address, Purpose, sampling};
 
 /// How a round's cohort is drawn. Cost follows the cohort, not the population.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Cohort {
     /// That many different clients, all sets equally likely.

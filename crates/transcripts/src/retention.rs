@@ -4,7 +4,7 @@ use crate::Transcript;
 use serde::{Deserialize, Serialize};
 
 /// What happens to a transcript without a timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Undated {
     /// Dropped: without a date nobody can show that the limit holds.
@@ -15,7 +15,7 @@ pub enum Undated {
 }
 
 /// A time limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
     /// Longest age, in days of 86,400 seconds; a transcript of exactly this age stays.

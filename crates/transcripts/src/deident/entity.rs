@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// How certain the evidence for a kind of entity is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
     /// A checksum or a strict form decides.
@@ -21,7 +23,7 @@ macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident $name:literal $tier:ident,)*) => {
         /// A kind of personal identifier. Declared by priority: of two matches that overlap, the kind that
         /// comes first here wins, and of the same kind the longer one.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
         pub enum EntityKind {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -101,7 +103,9 @@ impl EntityKind {
 
 /// A piece of a text that identifies somebody. Offsets are UTF-8 bytes in the text as it was given, always on
 /// character boundaries, `start < end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Span {
     /// First byte.
     pub start: usize,

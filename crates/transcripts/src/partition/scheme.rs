@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 const MOST_CLIENTS: u64 = 1 << 24;
 
 /// How a training set is dealt out to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "scheme", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scheme {
     /// By the natural client key; needs one on every item.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How a file is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// One JSON object a line: an utterance (`text`, `intent`, ...) or a transcript (`id`, `turns`, ...).
@@ -29,7 +31,7 @@ pub enum Format {
 }
 
 /// What becomes one transcript.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Every labelled customer turn; turns without a label are counted as `unlabelled`.
@@ -41,7 +43,7 @@ pub enum Unit {
 
 /// Names of columns (CSV, TSV) or keys (JSON Lines). A column that a file does not have is read as empty,
 /// except `text` and `intent`, which a table must have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Columns {
     /// What the customer said.
@@ -85,7 +87,7 @@ impl Default for Columns {
 }
 
 /// Files to read and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Files, read in this order. A directory stands for its train, validation and test files.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_CLIENTS: u64 = 1 << 40;
 
 /// Settings of the synthetic corpus. Every field has a default; unknown fields are refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
     /// Clients in the population, 1 to 2⁴⁰.
