@@ -30,6 +30,7 @@
 pub mod embedding_bag;
 pub mod examples;
 pub mod features;
+mod head;
 mod kernels;
 pub mod model;
 mod murmur3;

@@ -1,8 +1,10 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
+use crate::head;
 use sottovoce_core::aligned::Aligned;
-use sottovoce_core::{Layout, Params};
+use sottovoce_core::sampling::uniform_f32;
+use sottovoce_core::{Address, Layout, Params, Purpose};
 use std::sync::Arc;
 
 /// A classifier. Parameters come as one slice in storage order: the table first, the dense tensors behind it.
@@ -55,8 +57,15 @@ impl<'a> Batch<'a> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(crate) hidden: Aligned,
-    pub(crate) scores: Aligned,
     pub(crate) back: Aligned,
-    pub(crate) packed: Aligned,
-    pub(crate) packed_gradient: Aligned,
+    pub(crate) layer: head::Buffers,
+}
+
+/// Draws a tensor uniformly from `±bound`, at the address of its number.
+pub(crate) fn uniform(params: &mut Params, seed: u64, tensor: usize, bound: f32) {
+    let mut stream = Address::new(seed, Purpose::Init).slot(tensor as u64).stream();
+    let range = params.layout().tensors()[tensor].range();
+    for v in &mut params.values_mut()[range] {
+        *v = uniform_f32(&mut stream, -bound, bound);
+    }
 }
