@@ -158,13 +158,40 @@ impl Config {
                 "expected [shortest, longest] within 1 to 12, or [0, 0]",
             ));
         }
-        if none && f.word_ngrams == 0 && f.han_ngrams == 0 {
+        within("features.sequence", f.sequence, 0, 4096)?;
+        if none && f.word_ngrams == 0 && f.han_ngrams == 0 && f.sequence == 0 {
             return Err(invalid("features.word_ngrams", 0, "no kind of n-gram is left to learn from"));
         }
-        if let ModelConfig::EmbeddingBag { dim, table_init } = self.model {
-            within("model.dim", dim, 1, 4096)?;
-            if let Some(bound) = table_init {
-                positive("model.table_init", bound.into())?;
+        self.check_model()
+    }
+
+    fn check_model(&self) -> Result<(), Invalid> {
+        let dim = |dim: u32| within("model.dim", dim, 1, 4096);
+        let table_init = |bound: Option<f32>| match bound {
+            Some(bound) => positive("model.table_init", bound.into()),
+            None => Ok(()),
+        };
+        match &self.model {
+            ModelConfig::SoftmaxRegression {} => {}
+            ModelConfig::EmbeddingBag { dim: d, table_init: bound } => {
+                dim(*d)?;
+                table_init(*bound)?;
+            }
+            ModelConfig::TextCnn { dim: d, widths, filters, table_init: bound } => {
+                if self.features.sequence == 0 {
+                    let expected =
+                        "text_cnn reads tokens in their order: set the most tokens of an example, say 64";
+                    return Err(invalid("features.sequence", 0, expected));
+                }
+                dim(*d)?;
+                within("model.filters", *filters, 1, 4096)?;
+                table_init(*bound)?;
+                let several = (1..=8).contains(&widths.len());
+                let different = widths.iter().enumerate().all(|(i, w)| !widths[..i].contains(w));
+                if !several || !different || !widths.iter().all(|w| (1..=32).contains(w)) {
+                    let expected = "expected one to eight different widths, each 1 to 32";
+                    return Err(invalid("model.widths", format!("{widths:?}"), expected));
+                }
             }
         }
         Ok(())

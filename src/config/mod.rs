@@ -146,7 +146,7 @@ pub struct RetentionConfig {
 }
 
 /// The classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelConfig {
     /// Sparse softmax regression.
@@ -159,6 +159,29 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
+    /// Convolutions over a sequence of token vectors, their maxima, a linear layer. Needs `features.sequence`.
+    TextCnn {
+        /// Numbers in a vector, 1 to 4,096.
+        #[serde(default = "thirty_two")]
+        dim: u32,
+        /// Neighbouring tokens that a filter sees: one to eight different widths, each 1 to 32.
+        #[serde(default = "two_to_four")]
+        widths: Vec<u32>,
+        /// Filters of each width, 1 to 4,096.
+        #[serde(default = "thirty_two")]
+        filters: u32,
+        /// Bound of the table's uniform start, positive; 0.25 where absent, as in the paper.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table_init: Option<f32>,
+    },
+}
+
+fn thirty_two() -> u32 {
+    32
+}
+
+fn two_to_four() -> Vec<u32> {
+    vec![2, 3, 4]
 }
 
 /// The federated algorithm.

@@ -5,8 +5,8 @@ use crate::experiment::ExperimentError;
 use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
-use sottovoce_core::{Checksum, ClientId, Layout, Summing};
-use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression};
+use sottovoce_core::{Checksum, ClientId, Layout, LayoutError, Summing};
+use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression, TextCnn};
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
@@ -121,17 +121,23 @@ pub fn intake(config: &Config) -> Intake {
 /// The classifier of a configuration for that many classes.
 pub fn model(config: &Config, classes: usize) -> Result<Box<dyn Model>, ExperimentError> {
     let buckets = config.features.buckets as usize;
-    Ok(match config.model {
-        ModelConfig::SoftmaxRegression {} => {
-            Box::new(SoftmaxRegression::new(buckets, classes).map_err(ExperimentError::Model)?)
-        }
+    let model: Result<Box<dyn Model>, LayoutError> = match &config.model {
+        ModelConfig::SoftmaxRegression {} => SoftmaxRegression::new(buckets, classes).map(boxed),
         ModelConfig::EmbeddingBag { dim, table_init } => {
-            let bound = table_init.unwrap_or(1.0 / dim as f32);
-            Box::new(
-                EmbeddingBag::new(buckets, dim as usize, classes, bound).map_err(ExperimentError::Model)?,
-            )
+            let bound = table_init.unwrap_or(1.0 / *dim as f32);
+            EmbeddingBag::new(buckets, *dim as usize, classes, bound).map(boxed)
         }
-    })
+        ModelConfig::TextCnn { dim, widths, filters, table_init } => {
+            let widths: Vec<usize> = widths.iter().map(|w| *w as usize).collect();
+            let bound = table_init.unwrap_or(0.25);
+            TextCnn::new(buckets, *dim as usize, &widths, *filters as usize, classes, bound).map(boxed)
+        }
+    };
+    model.map_err(ExperimentError::Model)
+}
+
+fn boxed(model: impl Model + 'static) -> Box<dyn Model> {
+    Box::new(model)
 }
 
 /// Where the files of a configuration lie and how they are read.

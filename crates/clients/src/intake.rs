@@ -25,7 +25,7 @@ pub struct Intake {
 /// The features of a transcript: what is left of its text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Featurised {
-    /// Table rows, ascending.
+    /// Table rows, ascending or, as a sequence, in the order of the text.
     pub rows: Vec<u32>,
     /// What each of them counts with.
     pub scale: f32,

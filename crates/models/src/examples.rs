@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// What each feature of an example counts with.
 pub type Scale = f32;
 
-/// Labelled examples: each a list of table rows, one scale for all of them, and a class.
+/// Labelled examples: each a list of table rows in an order that is kept, one scale for all of them, and a class.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Examples {
     ends: Vec<usize>,
@@ -18,7 +18,8 @@ pub struct Examples {
 /// One labelled feature vector: `Σ scale · table[row]` over its rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Example<'a> {
-    /// Table rows, ascending; a repeated row counts as often as it stands there.
+    /// Table rows, ascending or, as a sequence of tokens, in the order of the text; a repeated row counts as often as it
+    /// stands there.
     pub rows: &'a [u32],
     /// What each row counts with.
     pub scale: Scale,
@@ -65,7 +66,8 @@ impl Examples {
         });
         all.finish()
     }
-    /// Renumbers the rows to those that occur: afterwards row `i` means table row `rows[i]` of the result.
+    /// Renumbers the rows to those that occur: afterwards row `i` means table row `rows[i]` of the result. Order and
+    /// repetition within an example stay.
     pub fn localise(mut self, layout: &Layout) -> LocalExamples {
         let mut table_rows = self.rows.clone();
         table_rows.sort_unstable();
@@ -105,6 +107,7 @@ mod tests {
         all.push(&[70, 900, 900], 0.5, 1);
         all.push(&[], 0.0, 0);
         all.push(&[3, 70], 1.0, 2);
+        all.push(&[900, 3, 900, 70], 1.0, 1);
         let layout = Layout::new(&[("weight", 1000, 3), ("bias", 1, 3)]).unwrap();
         let local = all.clone().localise(&layout);
         assert_eq!(&*local.rows, [3, 70, 900, 1000]);

@@ -36,6 +36,7 @@ pub mod model;
 mod murmur3;
 pub mod optimiser;
 pub mod softmax;
+pub mod text_cnn;
 pub mod training;
 
 pub use embedding_bag::EmbeddingBag;
@@ -44,4 +45,5 @@ pub use features::{FeatureConfig, Featuriser, Norm, Weighting};
 pub use model::{Batch, Model, Scratch};
 pub use optimiser::Optimiser;
 pub use softmax::SoftmaxRegression;
+pub use text_cnn::TextCnn;
 pub use training::{LocalTraining, NotFinite, Workspace, train};

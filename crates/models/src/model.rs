@@ -1,7 +1,7 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
-use crate::head;
+use crate::{head, text_cnn};
 use sottovoce_core::aligned::Aligned;
 use sottovoce_core::sampling::uniform_f32;
 use sottovoce_core::{Address, Layout, Params, Purpose};
@@ -59,6 +59,7 @@ pub struct Scratch {
     pub(crate) hidden: Aligned,
     pub(crate) back: Aligned,
     pub(crate) layer: head::Buffers,
+    pub(crate) convolution: text_cnn::Buffers,
 }
 
 /// Draws a tensor uniformly from `±bound`, at the address of its number.

@@ -8,7 +8,7 @@ use sottovoce_core::{Address, Digest, Params, Purpose, bytes};
 use sottovoce_models::optimiser::State;
 use sottovoce_models::{
     Batch, EmbeddingBag, Examples, FeatureConfig, Featuriser, LocalTraining, Model, Norm, Optimiser, Scratch,
-    SoftmaxRegression, Weighting, Workspace, train,
+    SoftmaxRegression, TextCnn, Weighting, Workspace, train,
 };
 
 /// Holds a table against what was found; if they differ, the message is the table as it would have to be.
@@ -51,6 +51,8 @@ const FEATURES: &[(&str, &str)] = &[
     ("sum", "469 7dd4956848d052b3"),
     ("1,000 buckets", "456 119910bad02dc8b2"),
     ("67,108,864 buckets", "471 30900381961b93f9"),
+    ("sequences", "78 98c5b1987b0e33b4"),
+    ("short sequences", "31 3cc35102c8d25a9b"),
 ];
 
 #[test]
@@ -68,6 +70,8 @@ fn features_of_every_option_are_as_they_were() {
         ("sum", FeatureConfig { norm: Norm::Sum, ..d() }),
         ("1,000 buckets", FeatureConfig { buckets: 1000, ..d() }),
         ("67,108,864 buckets", FeatureConfig { buckets: 1 << 26, ..d() }),
+        ("sequences", FeatureConfig { sequence: 64, ..d() }),
+        ("short sequences", FeatureConfig { sequence: 6, norm: Norm::Mean, ..d() }),
     ]
     .map(|(name, config)| {
         let (mut featuriser, mut rows, mut content, mut count) =
@@ -84,12 +88,14 @@ fn features_of_every_option_are_as_they_were() {
     pinned(FEATURES, &found);
 }
 
-fn models() -> [(&'static str, Box<dyn Model>); 4] {
+fn models() -> [(&'static str, Box<dyn Model>); 6] {
     [
         ("softmax regression, 5 classes", Box::new(SoftmaxRegression::new(23, 5).unwrap())),
         ("softmax regression, 37 classes", Box::new(SoftmaxRegression::new(23, 37).unwrap())),
         ("embedding bag, 6 and 5", Box::new(EmbeddingBag::new(23, 6, 5, 0.5).unwrap())),
         ("embedding bag, 33 and 70", Box::new(EmbeddingBag::new(23, 33, 70, 0.5).unwrap())),
+        ("text cnn, 6 and 3 of 1 to 3", Box::new(TextCnn::new(23, 6, &[1, 2, 3], 3, 5, 0.5).unwrap())),
+        ("text cnn, 5 and 40 of 4", Box::new(TextCnn::new(23, 5, &[4], 40, 70, 0.5).unwrap())),
     ]
 }
 
@@ -110,6 +116,8 @@ const MODELS: &[(&str, &str)] = &[
     ("softmax regression, 37 classes", "4690e61f7bae640c 0e5e96a469c23531 3ba8445f95545e6e"),
     ("embedding bag, 6 and 5", "89f659c6f21b3377 90ed0ee2d450ad1d c7c389b45bed229b"),
     ("embedding bag, 33 and 70", "8e648a7f78ec11dc 7c83d8ac90cd4eb4 4c340d7921d2673d"),
+    ("text cnn, 6 and 3 of 1 to 3", "f750474344d9de73 42e0b7048d0a18c8 fed477fe2576d5d1"),
+    ("text cnn, 5 and 40 of 4", "f3f8d76fe7eb29a4 84120b0a4719dd35 2372e004bd3cbd27"),
 ];
 
 #[test]
@@ -171,6 +179,8 @@ const TRAINING: &[(&str, &str)] = &[
     ("softmax regression, 37 classes", "00b6f70b11a63d05"),
     ("embedding bag, 6 and 5", "eca8705a414df7a9"),
     ("embedding bag, 33 and 70", "7821364c5a899ef3"),
+    ("text cnn, 6 and 3 of 1 to 3", "6d8f32ee7e3f2672"),
+    ("text cnn, 5 and 40 of 4", "33283727931ed394"),
 ];
 
 #[test]
