@@ -124,7 +124,7 @@ impl Classifier<'_> {
             intent: String::new(),
         };
         let scale = self.intake.features(&mut self.featuriser, &transcript, &mut self.rows);
-        let example = Example { rows: &self.rows, scale, label: 0 };
+        let example = Example { rows: &self.rows, scale, ..Example::default() };
         self.model.logits(self.saved.params.values(), example, &mut self.logits, &mut self.scratch);
         let (class, confidence) = decide(&mut self.logits);
         (&self.saved.meaning.labels[class as usize], confidence)

@@ -177,6 +177,11 @@ impl Config {
                 dim(*d)?;
                 table_init(*bound)?;
             }
+            ModelConfig::LowRank { rank, dim: d, table_init: bound } => {
+                within("model.rank", *rank, 1, 4096)?;
+                dim(*d)?;
+                table_init(*bound)?;
+            }
             ModelConfig::TextCnn { dim: d, widths, filters, table_init: bound } => {
                 if self.features.sequence == 0 {
                     let expected =

@@ -159,6 +159,18 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
+    /// An embedding bag whose table is random and frozen, but for a correction of low rank. The table is the seed's.
+    LowRank {
+        /// Rank of the correction: what a client sends of each row that it touches, 1 to 4,096.
+        #[serde(default = "eight")]
+        rank: u32,
+        /// Numbers in a vector, 1 to 4,096.
+        #[serde(default = "sixty_four")]
+        dim: u32,
+        /// Bound of the frozen table, positive; √(3 / dim) where absent, so that vectors have a norm of about 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table_init: Option<f32>,
+    },
     /// Convolutions over a sequence of token vectors, their maxima, a linear layer. Needs `features.sequence`.
     TextCnn {
         /// Numbers in a vector, 1 to 4,096.
@@ -174,6 +186,14 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
+}
+
+fn eight() -> u32 {
+    8
+}
+
+fn sixty_four() -> u32 {
+    64
 }
 
 fn thirty_two() -> u32 {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
 use sottovoce_core::{Checksum, ClientId, Layout, LayoutError, Summing};
-use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression, TextCnn};
+use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, LowRank, Model, SoftmaxRegression, TextCnn};
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
@@ -126,6 +126,10 @@ pub fn model(config: &Config, classes: usize) -> Result<Box<dyn Model>, Experime
         ModelConfig::EmbeddingBag { dim, table_init } => {
             let bound = table_init.unwrap_or(1.0 / *dim as f32);
             EmbeddingBag::new(buckets, *dim as usize, classes, bound).map(boxed)
+        }
+        ModelConfig::LowRank { rank, dim, table_init } => {
+            let bound = table_init.unwrap_or((3.0 / *dim as f32).sqrt());
+            LowRank::new(buckets, *rank as usize, *dim as usize, classes, config.seed, bound).map(boxed)
         }
         ModelConfig::TextCnn { dim, widths, filters, table_init } => {
             let widths: Vec<usize> = widths.iter().map(|w| *w as usize).collect();

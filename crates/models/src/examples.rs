@@ -13,10 +13,12 @@ pub struct Examples {
     rows: Vec<u32>,
     scales: Vec<Scale>,
     labels: Vec<u32>,
+    /// Where rows are not numbered in the whole table: the number there of each.
+    table_rows: Option<Arc<[u32]>>,
 }
 
 /// One labelled feature vector: `Σ scale · table[row]` over its rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Example<'a> {
     /// Table rows, ascending or, as a sequence of tokens, in the order of the text; a repeated row counts as often as it
     /// stands there.
@@ -25,6 +27,16 @@ pub struct Example<'a> {
     pub scale: Scale,
     /// The class, below the number of classes.
     pub label: u32,
+    /// What each row is in the whole table, where `rows` are numbered otherwise; empty where they are not.
+    pub table_rows: &'a [u32],
+}
+
+impl Example<'_> {
+    /// The number in the whole table of one of its rows.
+    #[inline(always)]
+    pub fn table_row(&self, row: u32) -> u32 {
+        if self.table_rows.is_empty() { row } else { self.table_rows[row as usize] }
+    }
 }
 
 impl Examples {
@@ -51,7 +63,12 @@ impl Examples {
     #[inline(always)]
     pub fn get(&self, i: usize) -> Example<'_> {
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        Example { rows: &self.rows[start..self.ends[i]], scale: self.scales[i], label: self.labels[i] }
+        Example {
+            rows: &self.rows[start..self.ends[i]],
+            scale: self.scales[i],
+            label: self.labels[i],
+            table_rows: self.table_rows.as_deref().unwrap_or_default(),
+        }
     }
     /// All examples, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Example<'_>> {
@@ -77,7 +94,9 @@ impl Examples {
         }
         self.ends.shrink_to_fit();
         self.rows.shrink_to_fit();
-        LocalExamples { rows: layout.touched(&table_rows).into(), examples: self }
+        let rows: Arc<[u32]> = layout.touched(&table_rows).into();
+        self.table_rows = Some(rows.clone());
+        LocalExamples { rows, examples: self }
     }
 }
 
@@ -114,6 +133,8 @@ mod tests {
         for (a, b) in all.iter().zip(local.examples.iter()) {
             let global: Vec<u32> = b.rows.iter().map(|r| local.rows[*r as usize]).collect();
             assert_eq!((a.rows, a.scale, a.label), (&global[..], b.scale, b.label));
+            let known: Vec<u32> = b.rows.iter().map(|r| b.table_row(*r)).collect();
+            assert!(known == global && a.rows.iter().all(|r| a.table_row(*r) == *r));
         }
     }
 }

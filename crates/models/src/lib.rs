@@ -21,7 +21,7 @@
 //!
 //! let scale = featuriser.features(["stolen card"], &mut rows);
 //! let mut logits = [0.0; 2];
-//! let example = sottovoce_models::Example { rows: &rows, scale, label: 0 };
+//! let example = sottovoce_models::Example { rows: &rows, scale, ..Default::default() };
 //! model.logits(params.values(), example, &mut logits, &mut Scratch::default());
 //! assert!(logits[0] > logits[1]);
 //! # Ok::<(), sottovoce_core::LayoutError>(())
@@ -30,8 +30,10 @@
 pub mod embedding_bag;
 pub mod examples;
 pub mod features;
+mod frozen;
 mod head;
 mod kernels;
+pub mod low_rank;
 pub mod model;
 mod murmur3;
 pub mod optimiser;
@@ -42,6 +44,7 @@ pub mod training;
 pub use embedding_bag::EmbeddingBag;
 pub use examples::{Example, Examples, LocalExamples};
 pub use features::{FeatureConfig, Featuriser, Norm, Weighting};
+pub use low_rank::LowRank;
 pub use model::{Batch, Model, Scratch};
 pub use optimiser::Optimiser;
 pub use softmax::SoftmaxRegression;

@@ -58,6 +58,7 @@ impl<'a> Batch<'a> {
 pub struct Scratch {
     pub(crate) hidden: Aligned,
     pub(crate) back: Aligned,
+    pub(crate) low: Aligned,
     pub(crate) layer: head::Buffers,
     pub(crate) convolution: text_cnn::Buffers,
 }

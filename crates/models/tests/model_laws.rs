@@ -3,8 +3,8 @@
 use sottovoce_core::sampling::{below, uniform_f32};
 use sottovoce_core::{Address, Params, Purpose};
 use sottovoce_models::{
-    Batch, EmbeddingBag, Examples, LocalTraining, Model, Optimiser, Scratch, SoftmaxRegression, TextCnn,
-    Workspace, train,
+    Batch, EmbeddingBag, Examples, LocalTraining, LowRank, Model, Optimiser, Scratch, SoftmaxRegression,
+    TextCnn, Workspace, train,
 };
 
 const BUCKETS: usize = 23;
@@ -15,6 +15,8 @@ fn models() -> Vec<(&'static str, Box<dyn Model>)> {
         ("softmax regression, many classes", Box::new(SoftmaxRegression::new(BUCKETS, 37).unwrap())),
         ("embedding bag", Box::new(EmbeddingBag::new(BUCKETS, 6, 5, 0.5).unwrap())),
         ("embedding bag, many classes", Box::new(EmbeddingBag::new(BUCKETS, 9, 70, 0.5).unwrap())),
+        ("low rank", Box::new(LowRank::new(BUCKETS, 2, 6, 5, 3, 0.5).unwrap())),
+        ("low rank, many classes", Box::new(LowRank::new(BUCKETS, 5, 20, 40, 4, 0.5).unwrap())),
         ("text cnn", Box::new(TextCnn::new(BUCKETS, 4, &[1, 3, 2], 3, 5, 0.5).unwrap())),
         ("text cnn, many filters", Box::new(TextCnn::new(BUCKETS, 3, &[2, 5], 33, 40, 0.5).unwrap())),
     ]
@@ -183,7 +185,7 @@ fn a_filter_sees_neighbours_in_their_order() {
     let params = [1.0, 10.0, -5.0, 2.0, 3.0, 0.5, 1.0, -1.0, 0.0, 0.0];
     let value = |rows: &[u32]| {
         let mut logits = [0.0; 2];
-        let example = sottovoce_models::Example { rows, scale: 1.0, label: 0 };
+        let example = sottovoce_models::Example { rows, scale: 1.0, ..Default::default() };
         model.logits(&params, example, &mut logits, &mut Scratch::default());
         assert_eq!(logits[0], -logits[1]);
         logits[0]
@@ -204,4 +206,36 @@ fn a_filter_sees_neighbours_in_their_order() {
     model.gradient(&params, &batch, &mut gradient, &mut Scratch::default());
     let back = gradient[5];
     assert!(back < 0.0 && gradient[..5] == [2.0 * back, 3.0 * back, 0.0, back, 10.0 * back]);
+}
+
+/// Without a correction the hidden vector is the frozen table's, another for another seed; a correction of a row by one of
+/// `A` is that row's alone, and the same whether the row goes by its own number or by a client's.
+#[test]
+fn a_low_rank_model_knows_its_rows_by_their_number_in_the_whole_table() {
+    let model = LowRank::new(BUCKETS, 2, 6, 5, 3, 0.5).unwrap();
+    let logits = |model: &LowRank, params: &[f32], example| {
+        let mut logits = [0.0; 5];
+        model.logits(params, example, &mut logits, &mut Scratch::default());
+        logits
+    };
+    let start = model.init(1);
+    let mut data = Examples::default();
+    data.push(&[9, 4, 9], 0.5, 0);
+    data.push(&[21], 1.0, 1);
+    let of_start = logits(&model, start.values(), data.get(0));
+    assert!(of_start != logits(&model, start.values(), data.get(1)));
+    let other = LowRank::new(BUCKETS, 2, 6, 5, 4, 0.5).unwrap();
+    assert!(of_start != logits(&other, start.values(), data.get(0)));
+
+    let at = somewhere(&model);
+    assert!(of_start != logits(&model, at.values(), data.get(0)));
+    let local = data.clone().localise(model.layout());
+    let mut gathered = sottovoce_core::aligned::Aligned::default();
+    at.gather(&local.rows, &mut gathered);
+    for i in 0..2 {
+        assert_eq!(
+            logits(&model, at.values(), data.get(i)),
+            logits(&model, &gathered, local.examples.get(i))
+        );
+    }
 }

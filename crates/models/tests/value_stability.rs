@@ -7,8 +7,8 @@
 use sottovoce_core::{Address, Digest, Params, Purpose, bytes};
 use sottovoce_models::optimiser::State;
 use sottovoce_models::{
-    Batch, EmbeddingBag, Examples, FeatureConfig, Featuriser, LocalTraining, Model, Norm, Optimiser, Scratch,
-    SoftmaxRegression, TextCnn, Weighting, Workspace, train,
+    Batch, EmbeddingBag, Examples, FeatureConfig, Featuriser, LocalTraining, LowRank, Model, Norm, Optimiser,
+    Scratch, SoftmaxRegression, TextCnn, Weighting, Workspace, train,
 };
 
 /// Holds a table against what was found; if they differ, the message is the table as it would have to be.
@@ -88,12 +88,14 @@ fn features_of_every_option_are_as_they_were() {
     pinned(FEATURES, &found);
 }
 
-fn models() -> [(&'static str, Box<dyn Model>); 6] {
+fn models() -> [(&'static str, Box<dyn Model>); 8] {
     [
         ("softmax regression, 5 classes", Box::new(SoftmaxRegression::new(23, 5).unwrap())),
         ("softmax regression, 37 classes", Box::new(SoftmaxRegression::new(23, 37).unwrap())),
         ("embedding bag, 6 and 5", Box::new(EmbeddingBag::new(23, 6, 5, 0.5).unwrap())),
         ("embedding bag, 33 and 70", Box::new(EmbeddingBag::new(23, 33, 70, 0.5).unwrap())),
+        ("low rank, 3 of 6", Box::new(LowRank::new(23, 3, 6, 5, 2026, 0.5).unwrap())),
+        ("low rank, 7 of 33", Box::new(LowRank::new(23, 7, 33, 70, 2026, 0.5).unwrap())),
         ("text cnn, 6 and 3 of 1 to 3", Box::new(TextCnn::new(23, 6, &[1, 2, 3], 3, 5, 0.5).unwrap())),
         ("text cnn, 5 and 40 of 4", Box::new(TextCnn::new(23, 5, &[4], 40, 70, 0.5).unwrap())),
     ]
@@ -116,6 +118,8 @@ const MODELS: &[(&str, &str)] = &[
     ("softmax regression, 37 classes", "4690e61f7bae640c 0e5e96a469c23531 3ba8445f95545e6e"),
     ("embedding bag, 6 and 5", "89f659c6f21b3377 90ed0ee2d450ad1d c7c389b45bed229b"),
     ("embedding bag, 33 and 70", "8e648a7f78ec11dc 7c83d8ac90cd4eb4 4c340d7921d2673d"),
+    ("low rank, 3 of 6", "c5a177aa46d90187 7256385412333609 0e874c77459dd8c5"),
+    ("low rank, 7 of 33", "a7f3662fab56bc67 dcbd85e36f19e16f d39068d1de666a07"),
     ("text cnn, 6 and 3 of 1 to 3", "f750474344d9de73 42e0b7048d0a18c8 fed477fe2576d5d1"),
     ("text cnn, 5 and 40 of 4", "f3f8d76fe7eb29a4 84120b0a4719dd35 2372e004bd3cbd27"),
 ];
@@ -179,6 +183,8 @@ const TRAINING: &[(&str, &str)] = &[
     ("softmax regression, 37 classes", "00b6f70b11a63d05"),
     ("embedding bag, 6 and 5", "eca8705a414df7a9"),
     ("embedding bag, 33 and 70", "7821364c5a899ef3"),
+    ("low rank, 3 of 6", "4a15d7e37f93dced"),
+    ("low rank, 7 of 33", "a7f7d1c725a2b597"),
     ("text cnn, 6 and 3 of 1 to 3", "6d8f32ee7e3f2672"),
     ("text cnn, 5 and 40 of 4", "33283727931ed394"),
 ];
