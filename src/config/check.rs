@@ -3,6 +3,7 @@
 use super::{AlgorithmConfig, Config, ModelConfig};
 use sottovoce_models::{LocalTraining, Optimiser};
 use sottovoce_simulation::Cohort;
+use std::path::Path;
 
 /// A value that cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -182,6 +183,11 @@ impl Config {
                 dim(*d)?;
                 table_init(*bound)?;
             }
+            ModelConfig::Mlp { vectors, dim, hidden } => {
+                within("model.dim", *dim, 1, 65_536)?;
+                within("model.hidden", *hidden, 1, 4096)?;
+                self.check_vectors(vectors)?;
+            }
             ModelConfig::TextCnn { dim: d, widths, filters, table_init: bound } => {
                 if self.features.sequence == 0 {
                     let expected =
@@ -198,6 +204,23 @@ impl Config {
                     return Err(invalid("model.widths", format!("{widths:?}"), expected));
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn check_vectors(&self, vectors: &Path) -> Result<(), Invalid> {
+        if self.data.synthetic.is_some() {
+            let expected =
+                "vectors belong to transcripts in files: name those in data.path, without [data.synthetic]";
+            return Err(invalid("model.vectors", vectors.display(), expected));
+        }
+        if self.deidentify.enabled {
+            let expected = "vectors were made outside, of text as it was there, and nothing here can mask them: set \
+                            false, and mask before they are made";
+            return Err(invalid("deidentify.enabled", true, expected));
+        }
+        if !vectors.is_file() {
+            return Err(invalid("model.vectors", vectors.display(), "there is no such file"));
         }
         Ok(())
     }

@@ -288,6 +288,7 @@ cohort = { kind = "all" }
             ("transforms=[{kind=\"quantize\",bits=4}]", "unknown variant `quantize`"),
             ("model={kind=\"text_cnn\"}", "features.sequence = 0: text_cnn reads tokens in their order: set"),
             ("model={kind=\"low_rank\",rank=0}", "model.rank = 0: expected 1 to 4096"),
+            ("model={kind=\"mlp\",vectors=\"v.npy\",dim=4}", "model.vectors = v.npy: vectors belong to"),
             ("features.sequence=5000", "features.sequence = 5000: expected 0 to 4096"),
             ("rounds.count=-1", "-1"),
             ("seed=fast", "invalid type"),

@@ -171,6 +171,18 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
+    /// One hidden layer over sentence vectors that were made outside. Features are not used.
+    Mlp {
+        /// An `.npy` file of `f32`: a row for each transcript that is read, in the order of the files and their rows, those
+        /// that retention or `data.exclude_intents` leave out among them. Rows are scaled to norm 1. A relative path starts
+        /// at the working directory.
+        vectors: PathBuf,
+        /// Numbers in a vector, the file's columns, 1 to 65,536.
+        dim: u32,
+        /// Hidden values, 1 to 4,096.
+        #[serde(default = "sixty_four")]
+        hidden: u32,
+    },
     /// Convolutions over a sequence of token vectors, their maxima, a linear layer. Needs `features.sequence`.
     TextCnn {
         /// Numbers in a vector, 1 to 4,096.
@@ -396,6 +408,9 @@ impl Config {
         let mut anywhere = self.clone();
         for path in anywhere.data.path.iter_mut().chain(&mut anywhere.data.also) {
             *path = PathBuf::from("files");
+        }
+        if let ModelConfig::Mlp { vectors, .. } = &mut anywhere.model {
+            *vectors = PathBuf::from("files");
         }
         Digest::of(anywhere.to_toml().as_bytes())
     }

@@ -1,5 +1,8 @@
 //! Text to features, and classifiers as pure functions of their parameters.
 //!
+//! An example is rows of a table with one scale (n-grams of a text, or its tokens in their order), or a dense vector
+//! that somebody else made of a text.
+//!
 //! ```
 //! use sottovoce_core::{Address, Purpose};
 //! use sottovoce_models::{Examples, FeatureConfig, Featuriser, LocalTraining, Model, Optimiser, SoftmaxRegression};
@@ -34,6 +37,7 @@ mod frozen;
 mod head;
 mod kernels;
 pub mod low_rank;
+pub mod mlp;
 pub mod model;
 mod murmur3;
 pub mod optimiser;
@@ -45,6 +49,7 @@ pub use embedding_bag::EmbeddingBag;
 pub use examples::{Example, Examples, LocalExamples};
 pub use features::{FeatureConfig, Featuriser, Norm, Weighting};
 pub use low_rank::LowRank;
+pub use mlp::Mlp;
 pub use model::{Batch, Model, Scratch};
 pub use optimiser::Optimiser;
 pub use softmax::SoftmaxRegression;

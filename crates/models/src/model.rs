@@ -1,7 +1,7 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
-use crate::{head, text_cnn};
+use crate::{head, mlp, text_cnn};
 use sottovoce_core::aligned::Aligned;
 use sottovoce_core::sampling::uniform_f32;
 use sottovoce_core::{Address, Layout, Params, Purpose};
@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// The table may be whole or hold just the rows that a client touches; examples number their rows accordingly.
 /// All functions are pure, and give the same bits on every CPU.
 pub trait Model: Send + Sync {
-    /// Names and shapes of the whole model; the first tensor is the table.
+    /// Names and shapes of the whole model; the first tensor is the table. A model without one has a table of a single
+    /// row that no example names.
     fn layout(&self) -> &Arc<Layout>;
 
     /// Number of classes.
@@ -61,6 +62,7 @@ pub struct Scratch {
     pub(crate) low: Aligned,
     pub(crate) layer: head::Buffers,
     pub(crate) convolution: text_cnn::Buffers,
+    pub(crate) dense: mlp::Buffers,
 }
 
 /// Draws a tensor uniformly from `±bound`, at the address of its number.
