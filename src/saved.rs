@@ -1,6 +1,6 @@
 //! A trained model as a file: parameters as safetensors, with all that classifying new text needs.
 
-use crate::config::Config;
+use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
 use crate::experiment::data::{intake, model};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -82,10 +82,13 @@ impl SavedModel {
         &self.params
     }
 
-    /// What answers for this model.
+    /// What answers for this model. One that reads sentence vectors cannot be asked about text.
     pub fn classifier(&self) -> Result<Classifier<'_>, ExperimentError> {
         let config: Config =
             toml::from_str(&self.meaning.config).expect("read or written as a configuration");
+        if let ModelConfig::Mlp { .. } = config.model {
+            return Err(ExperimentError::NeedsVectors);
+        }
         let model = model(&config, self.meaning.labels.len())?;
         Ok(Classifier {
             saved: self,
@@ -124,7 +127,7 @@ impl Classifier<'_> {
             intent: String::new(),
         };
         let scale = self.intake.features(&mut self.featuriser, &transcript, &mut self.rows);
-        let example = Example { rows: &self.rows, scale, label: 0 };
+        let example = Example { rows: &self.rows, scale, ..Example::default() };
         self.model.logits(self.saved.params.values(), example, &mut self.logits, &mut self.scratch);
         let (class, confidence) = decide(&mut self.logits);
         (&self.saved.meaning.labels[class as usize], confidence)

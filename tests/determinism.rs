@@ -12,6 +12,10 @@ const FILES: &[&str] =
     &["rounds.jsonl", "egress.jsonl", "clients.jsonl", "model.safetensors", "config.toml", "manifest.json"];
 
 const EMBEDDING_BAG: &str = r#"model={kind="embedding_bag",dim=6}"#;
+const LOW_RANK: &str = r#"model={kind="low_rank",rank=3,dim=20}"#;
+const TEXT_CNN: &str = r#"model={kind="text_cnn",dim=6,filters=5}"#;
+const SEQUENCES: &str = "features.sequence=12";
+const GENTLY: &str = "local.optimiser.lr=0.5";
 const POISSON: &str = r#"rounds.cohort={kind="poisson",rate=0.4}"#;
 const ALL: &str = r#"rounds.cohort={kind="all"}"#;
 const CLIPPING: &str = r#"transforms=[{kind="clip_value",max=0.5},{kind="clip_norm",max=0.8}]"#;
@@ -74,6 +78,20 @@ fn softmax_regression_gives_the_same_bytes_with_every_cohort() {
 fn embedding_bag_gives_the_same_bytes_with_every_cohort() {
     let digests = [&[EMBEDDING_BAG][..], &[EMBEDDING_BAG, POISSON], &[EMBEDDING_BAG, ALL]].map(same_bytes);
     assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+}
+
+#[test]
+fn models_behind_a_table_give_the_same_bytes() {
+    let digests = [
+        &[LOW_RANK, GENTLY][..],
+        &[TEXT_CNN, SEQUENCES, GENTLY],
+        &[TEXT_CNN, "features.sequence=3", GENTLY],
+        &[SEQUENCES],
+        &[LOW_RANK, SEQUENCES, GENTLY],
+        &[LOW_RANK, GENTLY, FEDPROX, DIRICHLET, TOP_ROWS],
+    ]
+    .map(same_bytes);
+    assert!((1..digests.len()).all(|i| !digests[..i].contains(&digests[i])), "{digests:?}");
 }
 
 #[test]

@@ -110,6 +110,18 @@ pub enum Fault {
         /// How many it has.
         dims: usize,
     },
+    /// An array that is no list of vectors.
+    #[error("has {dims} dimensions; vectors have two, rows and columns")]
+    NoVectors {
+        /// How many it has.
+        dims: usize,
+    },
+    /// Vectors of another type or order.
+    #[error("holds {found}; vectors are f32, row by row")]
+    Rows32 {
+        /// What it holds.
+        found: String,
+    },
     /// A list of numbers that is none.
     #[error("has {dims} dimensions; a list of numbers has one")]
     NotAList {

@@ -1,4 +1,5 @@
-//! Clients' updates as files: NumPy arrays and safetensors, mapped into memory and read where they lie.
+//! Clients' updates as files: NumPy arrays and safetensors, mapped into memory and read where they lie. Beside them,
+//! vectors for clients to learn from: [`Matrix`].
 //!
 //! [`open`] looks at names and headers and gives [`Updates`], whose rows a rule can take; [`Updates::write`] puts a
 //! result beside them as a file of the same kind.
@@ -8,6 +9,7 @@
 //! [`Updates::copies`] says so.
 
 mod error;
+mod matrix;
 mod npy;
 mod number;
 mod source;
@@ -17,6 +19,7 @@ mod vector;
 mod write;
 
 pub use error::{ArrayError, Fault};
+pub use matrix::Matrix;
 pub use number::{Dtype, Number};
 pub use updates::{Any, Place, Updates, open};
 pub use vector::vector;

@@ -6,6 +6,7 @@ use sottovoce_algorithms::{AlgorithmConfig, Visitor};
 use sottovoce_core::Algorithm;
 use sottovoce_models::{LocalTraining, Optimiser};
 use sottovoce_simulation::Cohort;
+use std::path::Path;
 
 /// A value that cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -163,14 +164,68 @@ impl Config {
                 "expected [shortest, longest] within 1 to 12, or [0, 0]",
             ));
         }
-        if none && f.word_ngrams == 0 && f.han_ngrams == 0 {
+        within("features.sequence", f.sequence, 0, 4096)?;
+        if none && f.word_ngrams == 0 && f.han_ngrams == 0 && f.sequence == 0 {
             return Err(invalid("features.word_ngrams", 0, "no kind of n-gram is left to learn from"));
         }
-        if let ModelConfig::EmbeddingBag { dim, table_init } = self.model {
-            within("model.dim", dim, 1, 4096)?;
-            if let Some(bound) = table_init {
-                positive("model.table_init", bound.into())?;
+        self.check_model()
+    }
+
+    fn check_model(&self) -> Result<(), Invalid> {
+        let dim = |dim: u32| within("model.dim", dim, 1, 4096);
+        let table_init = |bound: Option<f32>| match bound {
+            Some(bound) => positive("model.table_init", bound.into()),
+            None => Ok(()),
+        };
+        match &self.model {
+            ModelConfig::SoftmaxRegression {} => {}
+            ModelConfig::EmbeddingBag { dim: d, table_init: bound } => {
+                dim(*d)?;
+                table_init(*bound)?;
             }
+            ModelConfig::LowRank { rank, dim: d, table_init: bound } => {
+                within("model.rank", *rank, 1, 4096)?;
+                dim(*d)?;
+                table_init(*bound)?;
+            }
+            ModelConfig::Mlp { vectors, dim, hidden } => {
+                within("model.dim", *dim, 1, 65_536)?;
+                within("model.hidden", *hidden, 1, 4096)?;
+                self.check_vectors(vectors)?;
+            }
+            ModelConfig::TextCnn { dim: d, widths, filters, table_init: bound } => {
+                if self.features.sequence == 0 {
+                    let expected =
+                        "text_cnn reads tokens in their order: set the most tokens of an example, say 64";
+                    return Err(invalid("features.sequence", 0, expected));
+                }
+                dim(*d)?;
+                within("model.filters", *filters, 1, 4096)?;
+                table_init(*bound)?;
+                let several = (1..=8).contains(&widths.len());
+                let different = widths.iter().enumerate().all(|(i, w)| !widths[..i].contains(w));
+                if !several || !different || !widths.iter().all(|w| (1..=32).contains(w)) {
+                    let expected = "expected one to eight different widths, each 1 to 32";
+                    return Err(invalid("model.widths", format!("{widths:?}"), expected));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_vectors(&self, vectors: &Path) -> Result<(), Invalid> {
+        if self.data.synthetic.is_some() {
+            let expected =
+                "vectors belong to transcripts in files: name those in data.path, without [data.synthetic]";
+            return Err(invalid("model.vectors", vectors.display(), expected));
+        }
+        if self.deidentify.enabled {
+            let expected = "vectors were made outside, of text as it was there, and nothing here can mask them: set \
+                            false, and mask before they are made";
+            return Err(invalid("deidentify.enabled", true, expected));
+        }
+        if !vectors.is_file() {
+            return Err(invalid("model.vectors", vectors.display(), "there is no such file"));
         }
         Ok(())
     }

@@ -200,6 +200,7 @@ fn suggestion(message: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ModelConfig;
 
     const GOOD: &str = r#"
 name = "t"
@@ -285,12 +286,39 @@ cohort = { kind = "all" }
                 "transforms=[{kind=\"quantise\",bits=2.5}]: invalid type",
             ),
             ("transforms=[{kind=\"quantize\",bits=4}]", "unknown variant `quantize`"),
+            ("model={kind=\"text_cnn\"}", "features.sequence = 0: text_cnn reads tokens in their order: set"),
+            ("model={kind=\"low_rank\",rank=0}", "model.rank = 0: expected 1 to 4096"),
+            ("model={kind=\"mlp\",vectors=\"v.npy\",dim=4}", "model.vectors = v.npy: vectors belong to"),
+            ("features.sequence=5000", "features.sequence = 5000: expected 0 to 4096"),
             ("rounds.count=-1", "-1"),
             ("seed=fast", "invalid type"),
             ("noequals", "KEY=VALUE"),
         ] {
             let (message, ..) = fails(GOOD, &[bad]);
             assert!(message.contains(key), "{bad}: {message}");
+        }
+    }
+
+    #[test]
+    fn what_only_sequences_can_do_needs_sequences() {
+        let cnn = |rest: &str| {
+            let model = format!("model={{kind=\"text_cnn\"{rest}}}");
+            parse("t.toml", GOOD, &["features.sequence=64".to_owned(), model])
+        };
+        let ModelConfig::TextCnn { dim, widths, filters, .. } = cnn("").expect("defaults do").model else {
+            panic!("another model was asked for");
+        };
+        assert_eq!((dim, widths, filters), (32, vec![2, 3, 4], 32));
+        for (bad, said) in [
+            (",widths=[]", "model.widths = []: expected one to eight different widths"),
+            (",widths=[2,3,2]", "model.widths = [2, 3, 2]"),
+            (",widths=[0]", "model.widths = [0]"),
+            (",filters=0", "model.filters = 0: expected 1 to 4096"),
+            (",dim=5000", "model.dim = 5000"),
+            (",table_init=-1", "model.table_init = -1"),
+        ] {
+            let said_instead = cnn(bad).expect_err(bad).to_string();
+            assert!(said_instead.contains(said), "{bad}: {said_instead}");
         }
     }
 

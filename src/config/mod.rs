@@ -149,7 +149,7 @@ pub struct RetentionConfig {
 }
 
 /// The classifier.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ModelConfig {
     /// Sparse softmax regression.
@@ -162,6 +162,61 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
+    /// An embedding bag whose table is random and frozen, but for a correction of low rank. The table is the seed's.
+    LowRank {
+        /// Rank of the correction: what a client sends of each row that it touches, 1 to 4,096.
+        #[serde(default = "eight")]
+        rank: u32,
+        /// Numbers in a vector, 1 to 4,096.
+        #[serde(default = "sixty_four")]
+        dim: u32,
+        /// Bound of the frozen table, positive; √(3 / dim) where absent, so that vectors have a norm of about 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table_init: Option<f32>,
+    },
+    /// One hidden layer over sentence vectors that were made outside. Features are not used.
+    Mlp {
+        /// An `.npy` file of `f32`: a row for each transcript that is read, in the order of the files and their rows, those
+        /// that retention or `data.exclude_intents` leave out among them. Rows are scaled to norm 1. A relative path starts
+        /// at the working directory.
+        vectors: PathBuf,
+        /// Numbers in a vector, the file's columns, 1 to 65,536.
+        dim: u32,
+        /// Hidden values, 1 to 4,096.
+        #[serde(default = "sixty_four")]
+        hidden: u32,
+    },
+    /// Convolutions over a sequence of token vectors, their maxima, a linear layer. Needs `features.sequence`.
+    TextCnn {
+        /// Numbers in a vector, 1 to 4,096.
+        #[serde(default = "thirty_two")]
+        dim: u32,
+        /// Neighbouring tokens that a filter sees: one to eight different widths, each 1 to 32.
+        #[serde(default = "two_to_four")]
+        widths: Vec<u32>,
+        /// Filters of each width, 1 to 4,096.
+        #[serde(default = "thirty_two")]
+        filters: u32,
+        /// Bound of the table's uniform start, positive; 0.25 where absent, as in the paper.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table_init: Option<f32>,
+    },
+}
+
+fn eight() -> u32 {
+    8
+}
+
+fn sixty_four() -> u32 {
+    64
+}
+
+fn thirty_two() -> u32 {
+    32
+}
+
+fn two_to_four() -> Vec<u32> {
+    vec![2, 3, 4]
 }
 
 /// How updates become one, and which are refused.
@@ -337,6 +392,9 @@ impl Config {
         let mut anywhere = self.clone();
         for path in anywhere.data.path.iter_mut().chain(&mut anywhere.data.also) {
             *path = PathBuf::from("files");
+        }
+        if let ModelConfig::Mlp { vectors, .. } = &mut anywhere.model {
+            *vectors = PathBuf::from("files");
         }
         Digest::of(anywhere.to_toml().as_bytes())
     }

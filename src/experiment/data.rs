@@ -2,11 +2,14 @@
 
 use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
+use crate::experiment::vectors::Vectors;
 use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
-use sottovoce_core::{Checksum, ClientId, Layout, Summing};
-use sottovoce_models::{EmbeddingBag, Examples, LocalExamples, Model, SoftmaxRegression};
+use sottovoce_core::{Checksum, ClientId, Layout, LayoutError, Summing};
+use sottovoce_models::{
+    EmbeddingBag, Examples, LocalExamples, LowRank, Mlp, Model, SoftmaxRegression, TextCnn,
+};
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
@@ -121,17 +124,28 @@ pub fn intake(config: &Config) -> Intake {
 /// The classifier of a configuration for that many classes.
 pub fn model(config: &Config, classes: usize) -> Result<Box<dyn Model>, ExperimentError> {
     let buckets = config.features.buckets as usize;
-    Ok(match config.model {
-        ModelConfig::SoftmaxRegression {} => {
-            Box::new(SoftmaxRegression::new(buckets, classes).map_err(ExperimentError::Model)?)
-        }
+    let model: Result<Box<dyn Model>, LayoutError> = match &config.model {
+        ModelConfig::SoftmaxRegression {} => SoftmaxRegression::new(buckets, classes).map(boxed),
         ModelConfig::EmbeddingBag { dim, table_init } => {
-            let bound = table_init.unwrap_or(1.0 / dim as f32);
-            Box::new(
-                EmbeddingBag::new(buckets, dim as usize, classes, bound).map_err(ExperimentError::Model)?,
-            )
+            let bound = table_init.unwrap_or(1.0 / *dim as f32);
+            EmbeddingBag::new(buckets, *dim as usize, classes, bound).map(boxed)
         }
-    })
+        ModelConfig::LowRank { rank, dim, table_init } => {
+            let bound = table_init.unwrap_or((3.0 / *dim as f32).sqrt());
+            LowRank::new(buckets, *rank as usize, *dim as usize, classes, config.seed, bound).map(boxed)
+        }
+        ModelConfig::Mlp { dim, hidden, .. } => Mlp::new(*dim as usize, *hidden as usize, classes).map(boxed),
+        ModelConfig::TextCnn { dim, widths, filters, table_init } => {
+            let widths: Vec<usize> = widths.iter().map(|w| *w as usize).collect();
+            let bound = table_init.unwrap_or(0.25);
+            TextCnn::new(buckets, *dim as usize, &widths, *filters as usize, classes, bound).map(boxed)
+        }
+    };
+    model.map_err(ExperimentError::Model)
+}
+
+fn boxed(model: impl Model + 'static) -> Box<dyn Model> {
+    Box::new(model)
 }
 
 /// Where the files of a configuration lie and how they are read.
@@ -150,13 +164,16 @@ pub fn source(config: &Config) -> Source {
     source
 }
 
-/// Hands every transcript of a configuration's files to `visit`, as the configuration wants it.
+/// Hands every transcript of a configuration's files to `visit`, as the configuration wants it, with its number among
+/// all that were read, those that the configuration leaves out among them. Their number is what comes back beside the
+/// report.
 pub fn visit_files(
     config: &Config,
-    visit: &mut dyn FnMut(Transcript) -> ControlFlow<()>,
-) -> Result<ReadReport, ExperimentError> {
-    let data = &config.data;
-    readers::read(&source(config), &mut |mut transcript| {
+    visit: &mut dyn FnMut(usize, Transcript) -> ControlFlow<()>,
+) -> Result<(ReadReport, usize), ExperimentError> {
+    let (data, mut read) = (&config.data, 0);
+    let report = readers::read(&source(config), &mut |mut transcript| {
+        read += 1;
         if data.exclude_intents.contains(&transcript.intent) {
             return ControlFlow::Continue(());
         }
@@ -166,9 +183,9 @@ pub fn visit_files(
         if data.train_on_validation && transcript.split == Split::Validation {
             transcript.split = Split::Train;
         }
-        visit(transcript)
-    })
-    .map_err(ExperimentError::Read)
+        visit(read - 1, transcript)
+    });
+    Ok((report.map_err(ExperimentError::Read)?, read))
 }
 
 /// Featurised transcripts by split, and their metadata; the text is gone.
@@ -181,11 +198,17 @@ struct Collected {
 }
 
 impl Collected {
-    fn push(&mut self, intake: &Intake, transcript: Transcript) {
+    /// Takes a transcript, with its vector where the model reads vectors and not text.
+    fn push(&mut self, intake: &Intake, transcript: Transcript, vector: Option<Vec<f32>>) {
         if !intake.keeps(&transcript, &mut self.retention) {
             return;
         }
         self.pool.push(&transcript);
+        if let Some(dense) = vector {
+            let features = Featurised { dense, ..Featurised::default() };
+            self.features.entry(transcript.split).or_default().push(features);
+            return;
+        }
         self.waiting.push(transcript);
         if self.waiting.len() >= BATCH {
             self.flush(intake);
@@ -201,10 +224,20 @@ impl Collected {
 
 fn from_files(config: &Config, intake: Intake) -> Result<Data, ExperimentError> {
     let mut all = Collected::default();
-    let report = visit_files(config, &mut |transcript| {
-        all.push(&intake, transcript);
-        ControlFlow::Continue(())
+    let (vectors, mut fault) = (Vectors::open(config)?, None);
+    let (report, read) = visit_files(config, &mut |number, transcript| {
+        match vectors.as_ref().map(|v| v.unit(number)).transpose() {
+            Ok(vector) => all.push(&intake, transcript, vector.flatten()),
+            Err(e) => fault = Some(e),
+        }
+        if fault.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    if let Some(fault) = fault {
+        return Err(fault.into());
+    }
+    if let Some(vectors) = vectors {
+        vectors.all_read(read)?;
+    }
     let origin = Origin { files: report.files, rejected: report.reasons, ..Origin::default() };
     deal(config, intake, all, origin)
 }
@@ -213,11 +246,11 @@ fn from_corpus(config: &Config, intake: Intake, corpus: &Synthetic) -> Result<Da
     let mut all = Collected::default();
     for client in 0..corpus.config().clients {
         for transcript in corpus.transcripts(config.seed, client) {
-            all.push(&intake, transcript);
+            all.push(&intake, transcript, None);
         }
     }
     for transcript in corpus.test(config.seed, config.data.test_examples) {
-        all.push(&intake, transcript);
+        all.push(&intake, transcript, None);
     }
     deal(config, intake, all, Origin::default())
 }
@@ -246,7 +279,8 @@ fn deal(
     let shard = |indices: &[u32], features: &[Featurised], items: &[Item]| {
         let mut examples = Examples::default();
         for i in indices.iter().map(|i| *i as usize) {
-            examples.push(&features[i].rows, features[i].scale, items[i].label);
+            let Featurised { rows, scale, dense } = &features[i];
+            examples.push_dense(rows, *scale, dense, items[i].label);
         }
         examples
     };
@@ -260,7 +294,7 @@ fn deal(
     let held_out = |features: &[Featurised], items: &[Item]| {
         let mut out = HeldOut::default();
         for (features, item) in features.iter().zip(items) {
-            out.examples.push(&features.rows, features.scale, item.label);
+            out.examples.push_dense(&features.rows, features.scale, &features.dense, item.label);
             out.languages.push(item.language);
             out.domains.push(item.domain);
         }
@@ -336,7 +370,7 @@ impl Data {
             for example in shard.examples.iter() {
                 rows.clear();
                 rows.extend(example.rows.iter().map(|r| shard.rows[*r as usize]));
-                all.push(&rows, example.scale, example.label);
+                all.push_dense(&rows, example.scale, example.dense, example.label);
             }
         }
         all.localise(self.model.layout())

@@ -48,7 +48,7 @@ fn owner_of(shards: &[Vec<u32>], items: usize) -> Vec<Option<u32>> {
 
 fn visit(config: &Config, f: &mut dyn FnMut(Transcript)) -> Result<(), ExperimentError> {
     let Some(synthetic) = &config.data.synthetic else {
-        visit_files(config, &mut |t| {
+        visit_files(config, &mut |_, t| {
             f(t);
             ControlFlow::Continue(())
         })?;

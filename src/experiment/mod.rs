@@ -11,6 +11,7 @@ pub mod run;
 mod stopwatch;
 pub mod summary;
 mod totals;
+pub mod vectors;
 pub mod verify;
 
 pub use data::Data;
@@ -19,6 +20,7 @@ pub use record::Record;
 pub use run::{Experiment, Observer, Progress, Stage};
 pub use stopwatch::Stopwatch;
 pub use summary::{Ended, Summary};
+pub use vectors::VectorError;
 
 use sottovoce_core::LayoutError;
 use sottovoce_models::NotFinite;
@@ -69,6 +71,12 @@ pub enum ExperimentError {
         /// Clients with training data.
         clients: u64,
     },
+    /// There is not one good vector for each transcript.
+    #[error(transparent)]
+    Vectors(#[from] VectorError),
+    /// Text for a model that reads vectors.
+    #[error("the model of this run reads sentence vectors; it cannot classify text")]
+    NeedsVectors,
     /// The model is too large.
     #[error("model: {0}")]
     Model(#[from] LayoutError),

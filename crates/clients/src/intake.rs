@@ -22,13 +22,15 @@ pub struct Intake {
     pub retention: Option<(Retention, i64)>,
 }
 
-/// The features of a transcript: what is left of its text.
+/// The features of a transcript: what is left of its text, or what somebody else made of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Featurised {
-    /// Table rows, ascending.
+    /// Table rows, ascending or, as a sequence, in the order of the text.
     pub rows: Vec<u32>,
     /// What each of them counts with.
     pub scale: f32,
+    /// A dense vector; empty where the model reads rows.
+    pub dense: Vec<f32>,
 }
 
 impl Intake {
@@ -58,7 +60,7 @@ impl Intake {
                 |featuriser, transcript| {
                     let mut rows = Vec::new();
                     let scale = self.features(featuriser, transcript, &mut rows);
-                    Featurised { rows, scale }
+                    Featurised { rows, scale, dense: Vec::new() }
                 },
             )
             .collect()

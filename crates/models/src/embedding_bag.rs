@@ -6,11 +6,10 @@
 //! whole softmax is computed. Cost of an example: features × dim + 3 × dim × classes.
 
 use crate::examples::Example;
-use crate::kernels::{COLUMNS, accumulate_product, pad, products_with_rows};
-use crate::model::{Batch, Model, Scratch};
-use sottovoce_core::math::{add, axpy, softmax};
-use sottovoce_core::sampling::uniform_f32;
-use sottovoce_core::{Address, Layout, LayoutError, Params, Purpose, dispatch};
+use crate::head;
+use crate::model::{Batch, Model, Scratch, uniform};
+use sottovoce_core::math::add;
+use sottovoce_core::{Layout, LayoutError, Params, dispatch};
 use std::sync::Arc;
 
 /// Embedding bag: tensors `table` (buckets × dim), `output` (dim × classes), `bias` (1 × classes).
@@ -40,14 +39,8 @@ impl Model for EmbeddingBag {
     }
     fn init(&self, seed: u64) -> Params {
         let mut params = Params::zeros(self.layout.clone());
-        let output = 1.0 / (self.dim as f32).sqrt();
-        for (tensor, bound) in [(0, self.table_init), (1, output)] {
-            let mut stream = Address::new(seed, Purpose::Init).slot(tensor as u64).stream();
-            let range = self.layout.tensors()[tensor].range();
-            for v in &mut params.values_mut()[range] {
-                *v = uniform_f32(&mut stream, -bound, bound);
-            }
-        }
+        uniform(&mut params, seed, 0, self.table_init);
+        uniform(&mut params, seed, 1, 1.0 / (self.dim as f32).sqrt());
         params
     }
     fn gradient(
@@ -80,14 +73,10 @@ dispatch! {
     fn logits_kernel<L>(
         dim: usize, classes: usize, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch,
     ) {
-        let (table, dense) = params.split_at(params.len() - dim * classes - classes);
-        let (output, bias) = dense.split_at(dim * classes);
+        let (table, layer) = params.split_at(params.len() - dim * classes - classes);
         scratch.hidden.resize(dim);
         bag(table, example, &mut scratch.hidden);
-        logits.copy_from_slice(bias);
-        for (h, row) in scratch.hidden.iter().zip(output.chunks_exact(classes)) {
-            axpy(logits, *h, row);
-        }
+        head::scores(layer, &scratch.hidden, logits);
     }
 }
 
@@ -96,48 +85,16 @@ dispatch! {
         dim: usize, classes: usize, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
     ) -> f32 {
         let table_len = params.len() - dim * classes - classes;
-        let (table, dense) = params.split_at(table_len);
-        let (output, bias) = dense.split_at(dim * classes);
+        let (table, layer) = params.split_at(table_len);
+        let (table_gradient, layer_gradient) = gradient.split_at_mut(table_len);
         let size = batch.chosen.len();
-        // Rows of scores and of the output layer are padded to whole registers; the padding holds zeros, and
-        // scores of minus infinity, which are zeros after the softmax.
-        let wide = classes.next_multiple_of(COLUMNS);
-        let Scratch { hidden, scores, back, packed, packed_gradient } = scratch;
+        let Scratch { hidden, back, layer: buffers, .. } = scratch;
         hidden.resize(size * dim);
         back.resize(size * dim);
-        scores.resize(size * wide);
-        pad(output, classes, wide, packed);
-
-        for ((example, h), score) in
-            batch.iter().zip(hidden.chunks_exact_mut(dim)).zip(scores.chunks_exact_mut(wide))
-        {
+        for (example, h) in batch.iter().zip(hidden.chunks_exact_mut(dim)) {
             bag(table, example, h);
-            score[..classes].copy_from_slice(bias);
-            score[classes..].fill(f32::NEG_INFINITY);
         }
-        accumulate_product::<L>(scores, hidden, (dim, 1), packed, size, dim, wide);
-
-        let share = 1.0 / size as f32;
-        let (table_gradient, dense_gradient) = gradient.split_at_mut(table_len);
-        let (output_gradient, bias_gradient) = dense_gradient.split_at_mut(dim * classes);
-        let mut loss = 0.0;
-        for (example, score) in batch.iter().zip(scores.chunks_exact_mut(wide)) {
-            let own = score[example.label as usize];
-            loss += softmax::<L>(score) - own;
-            score[example.label as usize] -= 1.0;
-            for s in score.iter_mut() {
-                *s *= share;
-            }
-            add(bias_gradient, &score[..classes]);
-        }
-
-        packed_gradient.zeros(dim * wide);
-        accumulate_product::<L>(packed_gradient, hidden, (1, dim), scores, dim, size, wide);
-        for (g, p) in output_gradient.chunks_exact_mut(classes).zip(packed_gradient.chunks_exact(wide)) {
-            add(g, &p[..classes]);
-        }
-
-        products_with_rows::<L>(back, scores, packed, size, dim, wide);
+        let loss = head::gradient::<L>(classes, layer, batch, hidden, back, layer_gradient, buffers);
         for (example, b) in batch.iter().zip(back.chunks_exact_mut(dim)) {
             for v in b.iter_mut() {
                 *v *= example.scale;

@@ -21,6 +21,16 @@ pub struct FeatureConfig {
     pub weighting: Weighting,
     /// What an example's features are divided by.
     pub norm: Norm,
+    /// Most tokens of an example: its words and single Han characters in the order of the text, each as often as it
+    /// occurs, instead of a set of n-grams; what comes after them is left out. 0 for n-grams. At most 4,096. Settings of
+    /// n-grams and `weighting` have no effect on sequences.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sequence: u32,
+}
+
+/// Configurations without sequences are written as they were before there were any.
+fn is_zero(tokens: &u32) -> bool {
+    *tokens == 0
 }
 
 impl Default for FeatureConfig {
@@ -32,6 +42,7 @@ impl Default for FeatureConfig {
             han_ngrams: 3,
             weighting: Weighting::Presence,
             norm: Norm::L2,
+            sequence: 0,
         }
     }
 }
@@ -66,6 +77,7 @@ pub struct Featuriser {
     words: Vec<std::ops::Range<usize>>,
     starts: Vec<usize>,
     gram: Vec<u8>,
+    sorted: Vec<u32>,
 }
 
 /// Families of n-grams are hashed under seeds of their own, so that a word and a character n-gram of the same
@@ -81,16 +93,29 @@ fn is_han(c: char) -> bool {
 impl Featuriser {
     /// A featuriser of that configuration.
     pub fn new(config: FeatureConfig) -> Self {
-        Self { config, text: String::new(), words: Vec::new(), starts: Vec::new(), gram: Vec::new() }
+        Self {
+            config,
+            text: String::new(),
+            words: Vec::new(),
+            starts: Vec::new(),
+            gram: Vec::new(),
+            sorted: Vec::new(),
+        }
     }
 
-    /// Writes the buckets of `texts` (the customer's turns, say) to `into`, ascending, and returns the scale that
-    /// each of them counts with. Text without letters or digits has no features and scale 0.
+    /// Writes the buckets of `texts` (the customer's turns, say) to `into`, ascending or, as a sequence, in the order of
+    /// the texts, and returns the scale that each of them counts with. Text without letters or digits has no features and scale 0.
     pub fn features<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>, into: &mut Vec<u32>) -> Scale {
         into.clear();
         for text in texts {
             self.normalise(text);
             self.ngrams(into);
+        }
+        if self.config.sequence > 0 {
+            into.truncate(self.config.sequence as usize);
+            self.sorted.clone_from(into);
+            self.sorted.sort_unstable();
+            return self.scale(&self.sorted);
         }
         into.sort_unstable();
         if self.config.weighting == Weighting::Presence {
@@ -109,7 +134,8 @@ impl Featuriser {
         }
     }
 
-    /// Cuts the text into words and runs of Han characters and hashes their n-grams.
+    /// Cuts the text into words and runs of Han characters and hashes their n-grams or, for a sequence, words and
+    /// characters as they come, under the seeds of the n-grams of length 1.
     fn ngrams(&mut self, into: &mut Vec<u32>) {
         self.words.clear();
         let mut chars = self.text.char_indices().peekable();
@@ -130,7 +156,18 @@ impl Featuriser {
                 chars.next();
             }
             self.starts.push(end);
-            if han {
+            if self.config.sequence > 0 {
+                let (family, text, buckets) =
+                    (if han { HAN } else { WORD }, self.text.as_bytes(), self.config.buckets);
+                if han {
+                    into.extend(self.starts.windows(2).map(|c| bucket(&text[c[0]..c[1]], family, buckets)));
+                } else {
+                    into.push(bucket(&text[start..end], family, buckets));
+                }
+                if into.len() >= self.config.sequence as usize {
+                    return;
+                }
+            } else if han {
                 let longest = self.config.han_ngrams as usize;
                 for from in 0..self.starts.len() - 1 {
                     for to in from + 1..self.starts.len().min(from + longest + 1) {
@@ -245,6 +282,24 @@ mod tests {
         assert_eq!(of(&presence, "no no yes").1, 1.0 / 2f32.sqrt());
         let mean = FeatureConfig { norm: Norm::Mean, ..words };
         assert_eq!(of(&mean, "no no yes").1, 1.0 / 3.0);
+    }
+
+    #[test]
+    fn a_sequence_is_words_and_characters_as_they_come() {
+        let words = FeatureConfig { word_ngrams: 1, char_ngrams: [0, 0], han_ngrams: 1, ..config() };
+        let sequence = FeatureConfig { sequence: 64, ..config() };
+        let (tokens, scale) = of(&sequence, "My app闪退, my APP红包?");
+        let one = |text: &str| of(&words, text).0[0];
+        assert_eq!(tokens, ["my", "app", "闪", "退", "my", "app", "红", "包"].map(one));
+        assert_eq!(scale, 1.0 / 12f32.sqrt());
+        let mut several = Vec::new();
+        Featuriser::new(sequence.clone()).features(["My app闪退,", "?!", "my APP红包?"], &mut several);
+        assert_eq!(several, tokens);
+        for most in 1..10 {
+            let cut = FeatureConfig { sequence: most, ..config() };
+            assert_eq!(of(&cut, "My app闪退, my APP红包?").0, tokens[..tokens.len().min(most as usize)]);
+        }
+        assert_eq!(of(&sequence, "?!"), (vec![], 0.0));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Text to features, and classifiers as pure functions of their parameters.
 //!
+//! An example is rows of a table with one scale (n-grams of a text, or its tokens in their order), or a dense vector
+//! that somebody else made of a text.
+//!
 //! ```
 //! use sottovoce_core::{Address, Purpose};
 //! use sottovoce_models::{Examples, FeatureConfig, Featuriser, LocalTraining, Model, Optimiser, SoftmaxRegression};
@@ -21,7 +24,7 @@
 //!
 //! let scale = featuriser.features(["stolen card"], &mut rows);
 //! let mut logits = [0.0; 2];
-//! let example = sottovoce_models::Example { rows: &rows, scale, label: 0 };
+//! let example = sottovoce_models::Example { rows: &rows, scale, ..Default::default() };
 //! model.logits(params.values(), example, &mut logits, &mut Scratch::default());
 //! assert!(logits[0] > logits[1]);
 //! # Ok::<(), sottovoce_core::LayoutError>(())
@@ -30,17 +33,25 @@
 pub mod embedding_bag;
 pub mod examples;
 pub mod features;
+mod frozen;
+mod head;
 mod kernels;
+pub mod low_rank;
+pub mod mlp;
 pub mod model;
 mod murmur3;
 pub mod optimiser;
 pub mod softmax;
+pub mod text_cnn;
 pub mod training;
 
 pub use embedding_bag::EmbeddingBag;
 pub use examples::{Example, Examples, LocalExamples};
 pub use features::{FeatureConfig, Featuriser, Norm, Weighting};
+pub use low_rank::LowRank;
+pub use mlp::Mlp;
 pub use model::{Batch, Model, Scratch};
 pub use optimiser::Optimiser;
 pub use softmax::SoftmaxRegression;
+pub use text_cnn::TextCnn;
 pub use training::{LocalTraining, NotFinite, Start, Workspace, loss, train};

@@ -1,8 +1,10 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
+use crate::{head, mlp, text_cnn};
 use sottovoce_core::aligned::Aligned;
-use sottovoce_core::{Layout, Params};
+use sottovoce_core::sampling::uniform_f32;
+use sottovoce_core::{Address, Layout, Params, Purpose};
 use std::sync::Arc;
 
 /// A classifier. Parameters come as one slice in storage order: the table first, the dense tensors behind it.
@@ -10,7 +12,8 @@ use std::sync::Arc;
 /// The table may be whole or hold just the rows that a client touches; examples number their rows accordingly.
 /// All functions are pure, and give the same bits on every CPU.
 pub trait Model: Send + Sync {
-    /// Names and shapes of the whole model; the first tensor is the table.
+    /// Names and shapes of the whole model; the first tensor is the table. A model without one has a table of a single
+    /// row that no example names.
     fn layout(&self) -> &Arc<Layout>;
 
     /// Number of classes.
@@ -55,8 +58,18 @@ impl<'a> Batch<'a> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(crate) hidden: Aligned,
-    pub(crate) scores: Aligned,
     pub(crate) back: Aligned,
-    pub(crate) packed: Aligned,
-    pub(crate) packed_gradient: Aligned,
+    pub(crate) low: Aligned,
+    pub(crate) layer: head::Buffers,
+    pub(crate) convolution: text_cnn::Buffers,
+    pub(crate) dense: mlp::Buffers,
+}
+
+/// Draws a tensor uniformly from `±bound`, at the address of its number.
+pub(crate) fn uniform(params: &mut Params, seed: u64, tensor: usize, bound: f32) {
+    let mut stream = Address::new(seed, Purpose::Init).slot(tensor as u64).stream();
+    let range = params.layout().tensors()[tensor].range();
+    for v in &mut params.values_mut()[range] {
+        *v = uniform_f32(&mut stream, -bound, bound);
+    }
 }

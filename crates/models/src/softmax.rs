@@ -41,8 +41,8 @@ impl Model for SoftmaxRegression {
         gradient: &mut [f32],
         scratch: &mut Scratch,
     ) -> f32 {
-        scratch.scores.resize(self.classes);
-        gradient_kernel(params, batch, gradient, &mut scratch.scores)
+        scratch.hidden.resize(self.classes);
+        gradient_kernel(params, batch, gradient, &mut scratch.hidden)
     }
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], _scratch: &mut Scratch) {
         logits_kernel(params, example, logits);

@@ -7,8 +7,8 @@
 use sottovoce_core::{Address, Digest, Params, Purpose, bytes};
 use sottovoce_models::optimiser::State;
 use sottovoce_models::{
-    Batch, EmbeddingBag, Examples, FeatureConfig, Featuriser, LocalTraining, Model, Norm, Optimiser, Scratch,
-    SoftmaxRegression, Weighting, Workspace, train,
+    Batch, EmbeddingBag, Examples, FeatureConfig, Featuriser, LocalTraining, LowRank, Mlp, Model, Norm,
+    Optimiser, Scratch, SoftmaxRegression, TextCnn, Weighting, Workspace, train,
 };
 
 /// Holds a table against what was found; if they differ, the message is the table as it would have to be.
@@ -51,6 +51,8 @@ const FEATURES: &[(&str, &str)] = &[
     ("sum", "469 7dd4956848d052b3"),
     ("1,000 buckets", "456 119910bad02dc8b2"),
     ("67,108,864 buckets", "471 30900381961b93f9"),
+    ("sequences", "78 98c5b1987b0e33b4"),
+    ("short sequences", "31 3cc35102c8d25a9b"),
 ];
 
 #[test]
@@ -68,6 +70,8 @@ fn features_of_every_option_are_as_they_were() {
         ("sum", FeatureConfig { norm: Norm::Sum, ..d() }),
         ("1,000 buckets", FeatureConfig { buckets: 1000, ..d() }),
         ("67,108,864 buckets", FeatureConfig { buckets: 1 << 26, ..d() }),
+        ("sequences", FeatureConfig { sequence: 64, ..d() }),
+        ("short sequences", FeatureConfig { sequence: 6, norm: Norm::Mean, ..d() }),
     ]
     .map(|(name, config)| {
         let (mut featuriser, mut rows, mut content, mut count) =
@@ -84,22 +88,31 @@ fn features_of_every_option_are_as_they_were() {
     pinned(FEATURES, &found);
 }
 
-fn models() -> [(&'static str, Box<dyn Model>); 4] {
+fn models() -> [(&'static str, Box<dyn Model>); 10] {
     [
         ("softmax regression, 5 classes", Box::new(SoftmaxRegression::new(23, 5).unwrap())),
         ("softmax regression, 37 classes", Box::new(SoftmaxRegression::new(23, 37).unwrap())),
         ("embedding bag, 6 and 5", Box::new(EmbeddingBag::new(23, 6, 5, 0.5).unwrap())),
         ("embedding bag, 33 and 70", Box::new(EmbeddingBag::new(23, 33, 70, 0.5).unwrap())),
+        ("low rank, 3 of 6", Box::new(LowRank::new(23, 3, 6, 5, 2026, 0.5).unwrap())),
+        ("low rank, 7 of 33", Box::new(LowRank::new(23, 7, 33, 70, 2026, 0.5).unwrap())),
+        ("mlp, 6 of 7", Box::new(Mlp::new(7, 6, 5).unwrap())),
+        ("mlp, 33 of 40", Box::new(Mlp::new(40, 33, 70).unwrap())),
+        ("text cnn, 6 and 3 of 1 to 3", Box::new(TextCnn::new(23, 6, &[1, 2, 3], 3, 5, 0.5).unwrap())),
+        ("text cnn, 5 and 40 of 4", Box::new(TextCnn::new(23, 5, &[4], 40, 70, 0.5).unwrap())),
     ]
 }
 
-fn examples(classes: usize) -> Examples {
-    let mut all = Examples::default();
+fn examples(model: &dyn Model) -> Examples {
+    let (classes, mut all) = (model.classes(), Examples::default());
+    let [table, first, ..] = model.layout().tensors() else { unreachable!("every model has two tensors") };
+    let inputs = if table.rows() == 1 { first.rows() } else { 0 };
     for i in 0..13u32 {
         let rows: Vec<u32> = (0..i % 6).map(|k| (i + 3 * k * k) % 23).collect();
-        let mut rows = rows;
+        let mut rows = if inputs == 0 { rows } else { Vec::new() };
         rows.sort_unstable();
-        all.push(&rows, 1.0 / (1 + i % 4) as f32, i * 5 % classes as u32);
+        let dense = &numbers(13 * inputs)[i as usize * inputs..][..inputs];
+        all.push_dense(&rows, 1.0 / (1 + i % 4) as f32, dense, i * 5 % classes as u32);
     }
     all
 }
@@ -110,12 +123,18 @@ const MODELS: &[(&str, &str)] = &[
     ("softmax regression, 37 classes", "4690e61f7bae640c 0e5e96a469c23531 3ba8445f95545e6e"),
     ("embedding bag, 6 and 5", "89f659c6f21b3377 90ed0ee2d450ad1d c7c389b45bed229b"),
     ("embedding bag, 33 and 70", "8e648a7f78ec11dc 7c83d8ac90cd4eb4 4c340d7921d2673d"),
+    ("low rank, 3 of 6", "c5a177aa46d90187 7256385412333609 0e874c77459dd8c5"),
+    ("low rank, 7 of 33", "a7f3662fab56bc67 dcbd85e36f19e16f d39068d1de666a07"),
+    ("mlp, 6 of 7", "7ca468d7f7b7f14b 204542c9b4cb22dc fc791139dfde50df"),
+    ("mlp, 33 of 40", "6215b0c5f8470d11 b55bace8f5e57d0e c294537263f570b0"),
+    ("text cnn, 6 and 3 of 1 to 3", "f750474344d9de73 42e0b7048d0a18c8 fed477fe2576d5d1"),
+    ("text cnn, 5 and 40 of 4", "f3f8d76fe7eb29a4 84120b0a4719dd35 2372e004bd3cbd27"),
 ];
 
 #[test]
 fn models_give_the_bits_that_they_gave() {
     let found = models().map(|(name, model)| {
-        let (data, mut scratch) = (examples(model.classes()), Scratch::default());
+        let (data, mut scratch) = (examples(&*model), Scratch::default());
         let params = numbers(model.layout().params());
         let (mut logits, mut one) = (Vec::new(), vec![0.0; model.classes()]);
         for example in data.iter() {
@@ -171,6 +190,12 @@ const TRAINING: &[(&str, &str)] = &[
     ("softmax regression, 37 classes", "00b6f70b11a63d05"),
     ("embedding bag, 6 and 5", "eca8705a414df7a9"),
     ("embedding bag, 33 and 70", "7821364c5a899ef3"),
+    ("low rank, 3 of 6", "4a15d7e37f93dced"),
+    ("low rank, 7 of 33", "a7f7d1c725a2b597"),
+    ("mlp, 6 of 7", "f2772c7df20f175c"),
+    ("mlp, 33 of 40", "0b42ee540a0c8c79"),
+    ("text cnn, 6 and 3 of 1 to 3", "6d8f32ee7e3f2672"),
+    ("text cnn, 5 and 40 of 4", "33283727931ed394"),
 ];
 
 #[test]
@@ -179,7 +204,7 @@ fn training_ends_where_it_ended() {
     for (model_name, model) in models() {
         let broadcast =
             Params::from_values(model.layout().clone(), numbers(model.layout().params())).unwrap();
-        let data = examples(model.classes()).localise(model.layout());
+        let data = examples(&*model).localise(model.layout());
         let mut content = Vec::new();
         for (_, optimiser) in optimisers() {
             let how = LocalTraining { epochs: 2, batch: 4, shuffle: true, optimiser };

@@ -1,0 +1,166 @@
+//! One hidden layer over given vectors: linear, rectifier, linear, softmax.
+//!
+//! Xavier Glorot, Antoine Bordes, Yoshua Bengio: "Deep Sparse Rectifier Neural Networks", AISTATS 2011, with a single
+//! layer.
+//!
+//! `h = max(0, c + x · W)`, `p(y | x) = softmax(b + h · O)`, `x` the example's dense vector. An example's rows and scale
+//! are not used. No drop-out, no penalty on the norm, no sparsity term. At zero the rectifier's derivative is 0.
+//!
+//! Cost of an example: 2 × inputs × hidden + 3 × hidden × classes, and for each batch a copy of `W`. A client sends all
+//! parameters: no row belongs to some examples only.
+
+use crate::examples::Example;
+use crate::head;
+use crate::kernels::{COLUMNS, accumulate_product, pad};
+use crate::model::{Batch, Model, Scratch, uniform};
+use sottovoce_core::aligned::Aligned;
+use sottovoce_core::math::{add, axpy};
+use sottovoce_core::{Layout, LayoutError, Params, dispatch};
+use std::sync::Arc;
+
+/// One hidden layer: tensors `input` (inputs × hidden), `input_bias` (1 × hidden), `output` (hidden × classes), `bias`
+/// (1 × classes), behind a table of a single number, `none`, which no example touches and which stays 0.
+///
+/// Examples must have dense vectors of `inputs` numbers and no rows.
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    layout: Arc<Layout>,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    inputs: usize,
+    hidden: usize,
+    classes: usize,
+}
+
+impl Shape {
+    fn dense(&self) -> usize {
+        (self.inputs + 1) * self.hidden + (self.hidden + 1) * self.classes
+    }
+}
+
+/// What one call needs beside the buffers of every model.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    inputs: Aligned,
+    wide: Aligned,
+    packed: Aligned,
+    packed_gradient: Aligned,
+}
+
+impl Mlp {
+    /// A model over vectors of `inputs` numbers, with `hidden` hidden values, and classes. At the start the input layer is
+    /// uniform in `±√3`, so that a vector of norm 1 makes hidden values of about 1, the output in `±1/√hidden`, biases 0.
+    pub fn new(inputs: usize, hidden: usize, classes: usize) -> Result<Self, LayoutError> {
+        let layout = Layout::new(&[
+            ("none", 1, 1),
+            ("input", inputs, hidden),
+            ("input_bias", 1, hidden),
+            ("output", hidden, classes),
+            ("bias", 1, classes),
+        ])?;
+        Ok(Self { layout, shape: Shape { inputs, hidden, classes } })
+    }
+}
+
+impl Model for Mlp {
+    fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+    fn classes(&self) -> usize {
+        self.shape.classes
+    }
+    fn init(&self, seed: u64) -> Params {
+        let mut params = Params::zeros(self.layout.clone());
+        uniform(&mut params, seed, 1, 3f32.sqrt());
+        uniform(&mut params, seed, 3, 1.0 / (self.shape.hidden as f32).sqrt());
+        params
+    }
+    fn gradient(
+        &self,
+        params: &[f32],
+        batch: &Batch<'_>,
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) -> f32 {
+        gradient_kernel(self.shape, params, batch, gradient, scratch)
+    }
+    fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch) {
+        logits_kernel(self.shape, params, example, logits, &mut scratch.hidden);
+    }
+}
+
+#[inline(always)]
+fn rectify(values: &mut [f32]) {
+    for v in values {
+        *v = if *v > 0.0 { *v } else { 0.0 };
+    }
+}
+
+dispatch! {
+    fn logits_kernel<L>(
+        shape: Shape, params: &[f32], example: Example<'_>, logits: &mut [f32], hidden: &mut Aligned,
+    ) {
+        let dense = &params[params.len() - shape.dense()..];
+        let (input, behind) = dense.split_at(shape.inputs * shape.hidden);
+        let (bias, layer) = behind.split_at(shape.hidden);
+        hidden.resize(shape.hidden);
+        hidden.copy_from_slice(bias);
+        for (x, row) in example.dense.iter().zip(input.chunks_exact(shape.hidden)) {
+            axpy(hidden, *x, row);
+        }
+        rectify(hidden);
+        head::scores(layer, hidden, logits);
+    }
+}
+
+dispatch! {
+    fn gradient_kernel<L>(
+        shape: Shape, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
+    ) -> f32 {
+        let (Shape { inputs, hidden: units, classes }, size) = (shape, batch.chosen.len());
+        let start = params.len() - shape.dense();
+        let (input, behind) = params[start..].split_at(inputs * units);
+        let (bias, layer) = behind.split_at(units);
+        let (input_gradient, behind) = gradient[start..].split_at_mut(inputs * units);
+        let (bias_gradient, layer_gradient) = behind.split_at_mut(units);
+        let Scratch { hidden, back, layer: buffers, dense, .. } = scratch;
+        let Buffers { inputs: vectors, wide, packed, packed_gradient } = dense;
+        // Rows of hidden values and of the input layer are padded to whole registers with zeros.
+        let columns = units.next_multiple_of(COLUMNS);
+        vectors.resize(size * inputs);
+        wide.zeros(size * columns);
+        hidden.resize(size * units);
+        back.resize(size * units);
+        pad(input, units, columns, packed);
+        for ((example, x), h) in
+            batch.iter().zip(vectors.chunks_exact_mut(inputs)).zip(wide.chunks_exact_mut(columns))
+        {
+            x.copy_from_slice(example.dense);
+            h[..units].copy_from_slice(bias);
+        }
+        accumulate_product::<L>(wide, vectors, (inputs, 1), packed, size, inputs, columns);
+        for (h, row) in hidden.chunks_exact_mut(units).zip(wide.chunks_exact(columns)) {
+            h.copy_from_slice(&row[..units]);
+        }
+        rectify(hidden);
+        let loss = head::gradient::<L>(classes, layer, batch, hidden, back, layer_gradient, buffers);
+
+        for (b, h) in back.iter_mut().zip(hidden.iter()) {
+            *b = if *h > 0.0 { *b } else { 0.0 };
+        }
+        for (row, b) in wide.chunks_exact_mut(columns).zip(back.chunks_exact(units)) {
+            add(bias_gradient, b);
+            row[..units].copy_from_slice(b);
+            row[units..].fill(0.0);
+        }
+        packed_gradient.zeros(inputs * columns);
+        accumulate_product::<L>(packed_gradient, vectors, (1, inputs), wide, inputs, size, columns);
+        for (g, p) in input_gradient.chunks_exact_mut(units).zip(packed_gradient.chunks_exact(columns)) {
+            add(g, &p[..units]);
+        }
+        loss
+    }
+}
