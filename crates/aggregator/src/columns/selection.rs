@@ -7,8 +7,8 @@
 //! For a trimmed mean of n rows with f at each end, in five blocks of n/5 = f rows, it is six splits; the middle is
 //! left as it comes.
 
-use super::blocks::{self, Half, Split};
-use super::network;
+use super::blocks::{Half, Split};
+use super::{network, sorters};
 use std::ops::Range;
 
 /// Rows in a block: what [`blocks`] is compiled for.
@@ -86,7 +86,7 @@ impl Selection {
         // Forwards: lines for blocks that are written, given back when the block has been split.
         let mut lines: Vec<usize> = (0..uses.len()).map(|block| block * size).collect();
         let mut free = vec![count * size, (count + 1) * size];
-        let cost = blocks::comparators(size);
+        let cost = sorters::comparators(size);
         let mut comparators = count * cost.sort;
         let mut splits = Vec::with_capacity(tournament.played.len());
         for Played { from, low, high } in tournament.played {
