@@ -6,14 +6,11 @@
 //!
 //! Registers matter because of the stores: a comparator in memory takes two, and they cost more than it does.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, EVERY};
 use super::number::Number;
 use super::sorters::{self, each_row};
 use super::vector::Vector;
 use super::{Line, WIDTH};
-
-/// Of so many rows of a half that is made, one in [`Ahead`] is asked for.
-const EVERY: usize = 5;
 
 /// Sixteen columns from `at` on of up to `G` rows, sorted; rows that are not there are the largest keys.
 #[inline(always)]
@@ -25,20 +22,26 @@ pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(
     let absent = [T::LAST; WIDTH];
     let edge;
     let mut values = [&absent; G];
-    match rows.first_chunk::<G>() {
-        // One look at the number of rows, and one at each length: branches would cost as much as the loads.
-        Some(rows) if at + WIDTH <= rows[0].len() => {
-            macro_rules! find {
-                ($i:literal) => {
-                    values[$i] = rows[$i][at..at + WIDTH].first_chunk().expect("sixteen values");
-                };
-            }
-            each_row!(G, find);
+    if at + WIDTH > rows[0].len() {
+        edge = padded::<T, G>(rows, at);
+        values = edge.each_ref();
+    } else if let Some(rows) = rows.first_chunk::<G>() {
+        // Of a full block no row need be asked whether it is there.
+        macro_rules! find {
+            ($i:literal) => {
+                values[$i] = sixteen(rows[$i], at);
+            };
         }
-        _ => {
-            edge = padded::<T, G>(rows, at);
-            values = edge.each_ref();
+        each_row!(G, find);
+    } else {
+        macro_rules! find {
+            ($i:literal) => {
+                if let Some(row) = rows.get($i) {
+                    values[$i] = sixteen(row, at);
+                }
+            };
         }
+        each_row!(G, find);
     }
     for part in 0..V::PARTS {
         let mut v = [V::top(); G];
@@ -51,6 +54,11 @@ pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(
         sorters::sort::<T, V, G>(&mut v);
         store(&v, lines, part);
     }
+}
+
+#[inline(always)]
+fn sixteen<T>(row: &[T], at: usize) -> &[T; WIDTH] {
+    row[at..at + WIDTH].first_chunk().expect("sixteen values")
 }
 
 /// Rows that end before sixteen columns do: zeros after the end of a row, the largest keys after the last row.
@@ -96,11 +104,11 @@ pub(super) fn split<T: Number, V: Vector<T>, const G: usize>(
     for part in 0..V::PARTS {
         match (by.low, by.high) {
             (Half::Sorted(low), Half::Unsorted(high)) => {
-                let lines = distinct::<_, G, 4>(lines, [a, b, low, high]);
+                let lines = distinct::<_, G>(lines, [a, b, low, high]);
                 halves::<T, V, G, true>(lines, part, ahead);
             }
             (Half::Unsorted(low), Half::Sorted(high)) => {
-                let lines = distinct::<_, G, 4>(lines, [a, b, high, low]);
+                let lines = distinct::<_, G>(lines, [a, b, high, low]);
                 halves::<T, V, G, false>(lines, part, ahead);
             }
             (low, high) => {
@@ -125,14 +133,14 @@ fn half<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
         Half::Unsorted(to) => (to, false),
         Half::Sorted(to) => (to, true),
     };
-    let [a, b, to] = distinct::<_, G, 3>(lines, [a, b, to]);
+    let (a, b) = (block::<_, G>(lines, a), block::<_, G>(lines, b));
     let mut v = [V::top(); G];
     macro_rules! pair {
         ($i:literal) => {
             let (a, b) = (V::load(&a[$i], part), V::load(&b[G - 1 - $i], part));
             v[$i] = if LOW { a.smaller(b) } else { a.larger(b) };
             if $i % EVERY == 0 {
-                ahead.ask::<V>(1);
+                ahead.step::<V>();
             }
         };
     }
@@ -140,6 +148,7 @@ fn half<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
     if sorted {
         sorters::bitonic::<T, V, G, LOW>(&mut v);
     }
+    let to = lines[to..].first_chunk_mut().expect("a block lies within the lines");
     store(&v, to, part);
 }
 
@@ -158,7 +167,8 @@ fn halves<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
             v[$i] = if LOW { low } else { high };
             if LOW { high } else { low }.store(&mut unsorted[$i], part);
             if $i % EVERY == 0 {
-                ahead.ask::<V>(2);
+                ahead.step::<V>();
+                ahead.step::<V>();
             }
         };
     }
@@ -167,12 +177,14 @@ fn halves<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
     store(&v, sorted, part);
 }
 
-/// The blocks that begin at some lines.
 #[inline(always)]
-fn distinct<K, const G: usize, const N: usize>(
-    lines: &mut [Line<K>],
-    at: [usize; N],
-) -> [&mut [Line<K>; G]; N] {
+fn block<K, const G: usize>(lines: &[Line<K>], at: usize) -> &[Line<K>; G] {
+    lines[at..].first_chunk().expect("a block lies within the lines")
+}
+
+/// The blocks that begin at four lines.
+#[inline(always)]
+fn distinct<K, const G: usize>(lines: &mut [Line<K>], at: [usize; 4]) -> [&mut [Line<K>; G]; 4] {
     let blocks = lines.get_disjoint_mut(at.map(|at| at..at + G));
     let blocks = blocks.expect("blocks lie within the lines, and halves outside the blocks they are made of");
     blocks.map(|block| block.first_chunk_mut().expect("as many lines as a block has"))

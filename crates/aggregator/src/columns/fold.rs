@@ -1,6 +1,6 @@
 //! What the values of a column come to: one number.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, SUMMED};
 use super::number::Number;
 use super::vector::Vector;
 use super::{Line, WIDTH};
@@ -109,7 +109,7 @@ fn sums<T: Number, V: Vector<T>>(
         for kept in kept {
             let (fours, rest) = lines[kept.clone()].as_chunks::<4>();
             for four in fours {
-                ahead.ask::<V>(4);
+                ahead.ask::<V, SUMMED>();
                 for line in four {
                     V::load(line, part).add_bits(&mut sums, &scale, &round);
                 }

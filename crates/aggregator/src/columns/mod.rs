@@ -134,7 +134,7 @@ columns!(f64, vector::Avx512<i64>, vector::Avx2<i64>);
 fn fold_block<T: Number, V: Vector<T>, const G: usize>(work: Work<'_, T>) -> bool {
     let Work { rows, start, by, lines, out } = work;
     for (i, out) in out.chunks_mut(WIDTH).enumerate() {
-        let mut ahead = Ahead::new(rows, start + i * WIDTH);
+        let mut ahead = Ahead::new(rows, start + i * WIDTH, by.selection.in_pairs);
         if !arrange::<T, V, G>(rows, start + i * WIDTH, &by.selection.splits, lines, &mut ahead) {
             return false;
         }

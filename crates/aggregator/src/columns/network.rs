@@ -24,7 +24,7 @@ pub(super) fn sort<T: Number, V: Vector<T>>(
     let n = lines.len();
     for (rows, lines) in rows.chunks(16).zip(lines.as_chunks_mut().0) {
         blocks::sort::<T, V, 16>(rows, at, lines);
-        ahead.ask::<V>(rows.len());
+        ahead.ask::<V, 16>();
     }
     let mut half = 16;
     while half < n {

@@ -291,7 +291,7 @@ fn arranged(selection: &Selection, rows: &[&[f64]]) -> Vec<u64> {
         20 => arrange::<f64, Cases, 20>,
         size => panic!("no blocks of {size} rows"),
     };
-    arrange(rows, 0, &selection.splits, &mut lines, &mut Ahead::new(rows, 0));
+    arrange(rows, 0, &selection.splits, &mut lines, &mut Ahead::new(rows, 0, selection.in_pairs));
     lines.into_iter().map(|line| line.0[0] as u64).collect()
 }
 
