@@ -45,7 +45,7 @@ fn mean_of(rows: Vec<Vec<f32>>) -> f32 {
     means[0]
 }
 
-#[library_benchmark(config = limit(5_380_000))]
+#[library_benchmark(config = limit(5_020_000))]
 #[bench::dense_20x50000(updates(20, 50_000))]
 fn median_of(rows: Vec<Vec<f32>>) -> f32 {
     let stack = Stack::new(rows.iter().map(Vec::as_slice).collect()).expect("equal rows");
@@ -53,7 +53,7 @@ fn median_of(rows: Vec<Vec<f32>>) -> f32 {
     one_thread(|| median.aggregate(black_box(&stack), None)).expect("finite numbers").rows[0][0]
 }
 
-#[library_benchmark(config = limit(9_460_000))]
+#[library_benchmark(config = limit(9_100_000))]
 #[bench::dense_100x10000(updates(100, 10_000))]
 fn trimmed_mean_of(rows: Vec<Vec<f32>>) -> f32 {
     let stack = Stack::new(rows.iter().map(Vec::as_slice).collect()).expect("equal rows");
