@@ -1,5 +1,6 @@
 //! What the values of a column come to: one number.
 
+use super::ahead::{Ahead, SUMMED};
 use super::number::Number;
 use super::vector::Vector;
 use super::{Line, WIDTH};
@@ -33,11 +34,12 @@ fn scales<T: Number>(smallest: &Columns, largest: &Columns) -> Columns {
     scales
 }
 
-/// Mean of each column over some of the lines, which may come in any order.
+/// Mean of each column over some of the lines, which may come in any order; meanwhile asks for rows `ahead`.
 #[inline(always)]
 pub(super) fn mean<T: Number, V: Vector<T>, Out: Number>(
     lines: &[Line<T::Key>],
     kept: &[Range<usize>],
+    ahead: &mut Ahead<'_, '_, T>,
 ) -> [Out; WIDTH] {
     let count = kept.iter().map(ExactSizeIterator::len).sum();
     let (smallest, largest) = extremes::<T, V>(lines, kept);
@@ -56,7 +58,7 @@ pub(super) fn mean<T: Number, V: Vector<T>, Out: Number>(
         for c in 0..WIDTH {
             round[c] = rounding(smallest[c].abs().max(largest[c].abs()) * scales[c], count);
         }
-        sums::<T, V>(lines, kept, &scales, &round, count)
+        sums::<T, V>(lines, kept, &scales, &round, count, ahead)
     };
     quotients(&sums, count, &scales, &smallest, &largest)
 }
@@ -72,7 +74,14 @@ fn extremes<T: Number, V: Vector<T>>(
     for part in 0..V::PARTS {
         let (mut low, mut high) = (V::load(&first, part), V::load(&first, part));
         for kept in kept {
-            for line in &lines[kept.clone()] {
+            let (fours, rest) = lines[kept.clone()].as_chunks::<4>();
+            for four in fours {
+                let [a, b, c, d] = four;
+                let (a, b, c, d) = (V::load(a, part), V::load(b, part), V::load(c, part), V::load(d, part));
+                low = low.smaller(a.smaller(b).smaller(c.smaller(d)));
+                high = high.larger(a.larger(b).larger(c.larger(d)));
+            }
+            for line in rest {
                 let keys = V::load(line, part);
                 (low, high) = (low.smaller(keys), high.larger(keys));
             }
@@ -91,13 +100,21 @@ fn sums<T: Number, V: Vector<T>>(
     scales: &Columns,
     round: &Columns,
     count: usize,
+    ahead: &mut Ahead<'_, '_, T>,
 ) -> Columns {
     let mut bits = [0; WIDTH];
     for part in 0..V::PARTS {
         let (scale, round) = (V::wide(scales, part), V::wide(round, part));
         let mut sums = V::wide(&[0.0; WIDTH], part);
         for kept in kept {
-            for line in &lines[kept.clone()] {
+            let (fours, rest) = lines[kept.clone()].as_chunks::<4>();
+            for four in fours {
+                ahead.ask::<V, SUMMED>();
+                for line in four {
+                    V::load(line, part).add_bits(&mut sums, &scale, &round);
+                }
+            }
+            for line in rest {
                 V::load(line, part).add_bits(&mut sums, &scale, &round);
             }
         }
@@ -124,10 +141,14 @@ fn rounding(largest: f64, count: usize) -> f64 {
 
 /// Mean of the `keep` values of sorted columns that are nearest to the median.
 #[inline(always)]
-pub(super) fn around<T: Number, V: Vector<T>>(sorted: &[Line<T::Key>], keep: usize) -> [T; WIDTH] {
+pub(super) fn around<T: Number, V: Vector<T>>(
+    sorted: &[Line<T::Key>],
+    keep: usize,
+    ahead: &mut Ahead<'_, '_, T>,
+) -> [T; WIDTH] {
     let n = sorted.len();
     let extremes = scales::<T>(&values::<T>(&sorted[0]), &values::<T>(&sorted[n - 1]));
-    let middle = mean::<T, V, f64>(sorted, std::slice::from_ref(&((n - 1) / 2..n / 2 + 1)));
+    let middle = mean::<T, V, f64>(sorted, std::slice::from_ref(&((n - 1) / 2..n / 2 + 1)), ahead);
     // The nearest values are neighbours in the sorted column. They begin behind every value that is further from the
     // median than the one `keep` ranks above it. Counted in `f64`, which vectorises. Halving keeps distances of huge values finite.
     let mut begin = [0.0; WIDTH];

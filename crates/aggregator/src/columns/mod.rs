@@ -17,15 +17,18 @@
 //! n clients, d parameters: O(n d log² n) comparisons or fewer, for n up to some thousands faster than selection by
 //! pivots; memory d + 64 n bytes a thread (128 n for `f64`).
 
+mod ahead;
 mod blocks;
 mod fold;
 mod network;
 mod number;
 mod selection;
+mod sorters;
 #[cfg(test)]
 mod tests;
 mod vector;
 
+use ahead::Ahead;
 use number::Number;
 use selection::{SORTED, Selection};
 use vector::Vector;
@@ -131,13 +134,15 @@ columns!(f64, vector::Avx512<i64>, vector::Avx2<i64>);
 fn fold_block<T: Number, V: Vector<T>, const G: usize>(work: Work<'_, T>) -> bool {
     let Work { rows, start, by, lines, out } = work;
     for (i, out) in out.chunks_mut(WIDTH).enumerate() {
-        if !arrange::<T, V, G>(rows, start + i * WIDTH, &by.selection.splits, lines) {
+        let mut ahead = Ahead::new(rows, start + i * WIDTH, by.selection.in_pairs);
+        if !arrange::<T, V, G>(rows, start + i * WIDTH, &by.selection.splits, lines, &mut ahead) {
             return false;
         }
         let folded = match by.around {
-            Some(keep) if G == SORTED => fold::around::<T, V>(&lines[..rows.len()], keep),
-            _ => fold::mean::<T, V, T>(lines, &by.selection.kept),
+            Some(keep) if G == SORTED => fold::around::<T, V>(&lines[..rows.len()], keep, &mut ahead),
+            _ => fold::mean::<T, V, T>(lines, &by.selection.kept, &mut ahead),
         };
+        ahead.ask_rest::<V>();
         out.copy_from_slice(&folded[..out.len()]);
     }
     true
@@ -150,9 +155,10 @@ fn arrange<T: Number, V: Vector<T>, const G: usize>(
     at: usize,
     splits: &[blocks::Split],
     lines: &mut [Line<T::Key>],
+    ahead: &mut Ahead<'_, '_, T>,
 ) -> bool {
     if G == SORTED {
-        network::sort::<T, V>(rows, at, lines);
+        network::sort::<T, V>(rows, at, lines, ahead);
         return fold::finite::<T>(&lines[0], &lines[rows.len() - 1]);
     }
     let (mut first, mut last) = (lines[0], lines[0]);
@@ -170,7 +176,7 @@ fn arrange<T: Number, V: Vector<T>, const G: usize>(
         }
     }
     for split in splits {
-        blocks::split::<T, V, G>(lines, split);
+        blocks::split::<T, V, G>(lines, split, ahead);
     }
     fold::finite::<T>(&first, &last)
 }
@@ -179,8 +185,13 @@ fn arrange<T: Number, V: Vector<T>, const G: usize>(
 fn fold_columns<T: Element>(stack: &Stack<'_, T>, by: &Fold) -> Result<Vec<T>, StackError> {
     let mut out = vec![T::from_f64(0.0); stack.params()];
     let scratch = || vec![Line([T::TOP; WIDTH]); by.selection.lines];
-    let finite = out.par_chunks_mut(BLOCK).enumerate().try_for_each_init(scratch, |lines, (i, out)| {
-        T::fold(stack.rows(), i * BLOCK, by, lines, out).then_some(())
+    // Rows often begin at the same place of a cache line: sixteen columns then lie on one line of each row, not on two.
+    let lead = stack.rows()[0].as_ptr().align_offset(64).min(out.len());
+    let (first, rest) = out.split_at_mut(lead);
+    let fold = |lines: &mut Vec<_>, start, out| T::fold(stack.rows(), start, by, lines, out).then_some(());
+    let finite = fold(&mut scratch(), 0, first).and_then(|()| {
+        let blocks = rest.par_chunks_mut(BLOCK).enumerate();
+        blocks.try_for_each_init(scratch, |lines, (i, out)| fold(lines, lead + i * BLOCK, out))
     });
     match finite {
         Some(()) => Ok(out),

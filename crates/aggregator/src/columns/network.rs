@@ -7,17 +7,24 @@
 //!
 //! A layer in memory costs two stores a comparator; four layers on sixteen rows held in registers cost half a store.
 
+use super::ahead::Ahead;
 use super::number::Number;
 use super::vector::Vector;
-use super::{Line, blocks};
+use super::{Line, blocks, sorters};
 
 /// Sorts the sixteen columns from `at` on of up to as many rows as there are lines; the largest keys follow. There is
 /// a multiple of sixteen lines.
 #[inline(always)]
-pub(super) fn sort<T: Number, V: Vector<T>>(rows: &[&[T]], at: usize, lines: &mut [Line<T::Key>]) {
+pub(super) fn sort<T: Number, V: Vector<T>>(
+    rows: &[&[T]],
+    at: usize,
+    lines: &mut [Line<T::Key>],
+    ahead: &mut Ahead<'_, '_, T>,
+) {
     let n = lines.len();
     for (rows, lines) in rows.chunks(16).zip(lines.as_chunks_mut().0) {
         blocks::sort::<T, V, 16>(rows, at, lines);
+        ahead.ask::<V, 16>();
     }
     let mut half = 16;
     while half < n {
@@ -32,7 +39,7 @@ pub(super) fn sort<T: Number, V: Vector<T>>(rows: &[&[T]], at: usize, lines: &mu
 pub(super) fn comparators(n: usize) -> usize {
     let tiles = n.div_ceil(16);
     let merges = (n.max(16) - 1).ilog2() as usize - 3;
-    tiles * blocks::comparators(16).sort + (5..5 + merges).map(|layers| 8 * tiles * layers).sum::<usize>()
+    tiles * sorters::comparators(16).sort + (5..5 + merges).map(|layers| 8 * tiles * layers).sum::<usize>()
 }
 
 /// Merges the sorted rows from `base` on with the sorted rows from `base + half` on, `half` of each; `half` is a power

@@ -7,8 +7,8 @@
 //! For a trimmed mean of n rows with f at each end, in five blocks of n/5 = f rows, it is six splits; the middle is
 //! left as it comes.
 
-use super::blocks::{self, Half, Split};
-use super::network;
+use super::blocks::{Half, Split};
+use super::{ahead, network, sorters};
 use std::ops::Range;
 
 /// Rows in a block: what [`blocks`] is compiled for.
@@ -30,6 +30,8 @@ pub(super) struct Selection {
     pub(super) lines: usize,
     /// Comparators.
     pub(super) comparators: usize,
+    /// See [`ahead::in_pairs`].
+    pub(super) in_pairs: bool,
 }
 
 /// A split in terms of blocks that are never written twice.
@@ -58,7 +60,7 @@ impl Selection {
     /// All rows in order.
     pub(super) fn sorted(n: usize, ranks: Range<usize>) -> Self {
         let (lines, comparators) = (n.next_multiple_of(16), network::comparators(n));
-        Self { size: SORTED, splits: Vec::new(), kept: vec![ranks], lines, comparators }
+        Self { size: SORTED, splits: Vec::new(), kept: vec![ranks], lines, comparators, in_pairs: false }
     }
 
     /// By blocks of `size` rows.
@@ -86,8 +88,9 @@ impl Selection {
         // Forwards: lines for blocks that are written, given back when the block has been split.
         let mut lines: Vec<usize> = (0..uses.len()).map(|block| block * size).collect();
         let mut free = vec![count * size, (count + 1) * size];
-        let cost = blocks::comparators(size);
+        let cost = sorters::comparators(size);
         let mut comparators = count * cost.sort;
+        let mut halves = 0;
         let mut splits = Vec::with_capacity(tournament.played.len());
         for Played { from, low, high } in tournament.played {
             let mut half = |block: usize| {
@@ -97,6 +100,7 @@ impl Selection {
                 let line = free.pop().expect("a split takes two blocks' lines and gives two back");
                 lines[block] = line;
                 comparators += size / 2;
+                halves += 1;
                 if uses[block] == Use::Members {
                     return Half::Unsorted(line);
                 }
@@ -109,7 +113,9 @@ impl Selection {
             free.extend(blocks);
         }
         let kept = wanted.into_iter().map(|(block, rows)| lines[block] + rows.start..lines[block] + rows.end);
-        Self { size, splits, kept: kept.collect(), lines: (count + 2) * size, comparators }
+        let kept: Vec<_> = kept.collect();
+        let in_pairs = ahead::in_pairs(n, halves, size, kept.iter().map(ExactSizeIterator::len));
+        Self { size, splits, kept, lines: (count + 2) * size, comparators, in_pairs }
     }
 }
 

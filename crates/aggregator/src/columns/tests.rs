@@ -2,7 +2,8 @@
 
 use super::selection::{self, SORTED, Selection};
 use super::{
-    Fold, Line, WIDTH, Work, arrange, fold_block, fold_columns, mean_around_median, mean_of_ranks, vector,
+    Ahead, Fold, Line, WIDTH, Work, arrange, fold_block, fold_columns, mean_around_median, mean_of_ranks,
+    vector,
 };
 use crate::rules::{meamed::meamed, median::Even, median::median, trimmed_mean::trimmed_mean};
 use crate::stack::{Element, Stack, StackError};
@@ -290,7 +291,7 @@ fn arranged(selection: &Selection, rows: &[&[f64]]) -> Vec<u64> {
         20 => arrange::<f64, Cases, 20>,
         size => panic!("no blocks of {size} rows"),
     };
-    arrange(rows, 0, &selection.splits, &mut lines);
+    arrange(rows, 0, &selection.splits, &mut lines, &mut Ahead::new(rows, 0, selection.in_pairs));
     lines.into_iter().map(|line| line.0[0] as u64).collect()
 }
 
