@@ -4,7 +4,7 @@ use crate::digest::{Checksum, Summing, pieces};
 use crate::ids::ClientId;
 use crate::layout::Layout;
 use crate::message::{Answer, Contents, Format, Mean};
-use crate::params::{Params, RowBlock, Rows};
+use crate::params::{Join, Params, RowBlock, Rows};
 use crate::stream::Address;
 use crate::update::LedgerLine;
 use serde::{Serialize, de::DeserializeOwned};
@@ -96,7 +96,6 @@ pub struct StartCx<'a> {
 }
 
 /// What the server half works with.
-#[derive(Debug)]
 pub struct ServerCx<'a> {
     /// Global parameters, to be changed.
     pub params: &'a mut Params,
@@ -106,12 +105,14 @@ pub struct ServerCx<'a> {
     pub round: u64,
     /// Number of clients in the population.
     pub clients: u64,
+    /// Threads for what is long.
+    pub join: &'a Join<'a>,
 }
 
 impl ServerCx<'_> {
     /// Adds `factor ·` the mean delta to the parameters; cost follows the rows that were sent.
     pub fn step(&mut self, factor: f32) {
-        self.params.add_scaled(factor, self.mean.delta());
+        self.params.add_scaled_by(factor, self.mean.delta(), self.join);
     }
     /// Adds `factor ·` a vector over all parameters, an empty one being zeros.
     pub fn add(&mut self, factor: f32, what: &[f32]) {

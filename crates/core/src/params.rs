@@ -2,27 +2,46 @@
 
 use crate::aligned::Aligned;
 use crate::digest::{Checksum, Digest, Summing, pieces};
+use crate::dispatch;
 use crate::layout::Layout;
+use crate::row_sums::{RowSums, row_sum, row_sums};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// All parameters of a model: one `f32` for each place of its layout.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Params {
     layout: Arc<Layout>,
     values: Vec<f32>,
+    sums: RowSums,
+}
+
+impl PartialEq for Params {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.layout, &self.values) == (&other.layout, &other.values)
+    }
+}
+
+/// Runs two pieces of work, perhaps at the same time: this crate starts no threads, others lend it theirs.
+pub type Join<'a> = dyn Fn(&mut (dyn FnMut() + Send), &mut (dyn FnMut() + Send)) + Sync + 'a;
+
+/// One piece of work after the other.
+fn in_turn(first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) {
+    first();
+    second();
 }
 
 impl Params {
     /// All zero.
     pub fn zeros(layout: Arc<Layout>) -> Self {
         let values = vec![0.0; layout.params()];
-        Self { layout, values }
+        Self { layout, values, sums: RowSums::default() }
     }
     /// Values in storage order; `None` if their number does not fit the layout.
     pub fn from_values(layout: Arc<Layout>, values: Vec<f32>) -> Option<Self> {
-        (values.len() == layout.params()).then_some(Self { layout, values })
+        let sums = RowSums::default();
+        (values.len() == layout.params()).then_some(Self { layout, values, sums })
     }
     /// The shape.
     pub fn layout(&self) -> &Arc<Layout> {
@@ -34,6 +53,7 @@ impl Params {
     }
     /// Values in storage order, to be changed.
     pub fn values_mut(&mut self) -> &mut [f32] {
+        self.sums.forget();
         &mut self.values
     }
     /// The tensor of that name as a matrix.
@@ -43,6 +63,7 @@ impl Params {
     }
     /// The tensor of that name as a matrix, to be changed.
     pub fn tensor_mut(&mut self, name: &str) -> Option<ArrayViewMut2<'_, f32>> {
+        self.sums.forget();
         let t = self.layout.tensor(name)?;
         let shape = (t.rows(), t.cols());
         ArrayViewMut2::from_shape(shape, &mut self.values[t.range()]).ok()
@@ -62,23 +83,47 @@ impl Params {
     /// # Panics
     /// If the block belongs to another layout.
     pub fn add_scaled(&mut self, factor: f32, block: &RowBlock) {
+        self.add_scaled_by(factor, block, &in_turn);
+    }
+    /// The same, with rows here and there at the same time.
+    ///
+    /// # Panics
+    /// If the block belongs to another layout.
+    pub fn add_scaled_by(&mut self, factor: f32, block: &RowBlock, join: &Join<'_>) {
         assert_eq!(self.layout.schema(), block.layout.schema(), "a block of another layout");
-        let mut rest = block.values();
-        for range in block.ranges() {
-            let (row, tail) = rest.split_at(range.len());
-            rest = tail;
-            for (p, d) in self.values[range].iter_mut().zip(row) {
-                *p += factor * *d;
+        let all: Vec<u32>;
+        let rows = match &block.rows {
+            Rows::Some(rows) => &rows[..],
+            Rows::All => {
+                all = (0..self.layout.rows() as u32).collect();
+                &all
             }
-        }
+        };
+        let (values, sums) = (&mut self.values[..], &mut self.sums.sums[..]);
+        let piece = Piece { values, first: 0, sums, first_row: 0, rows, from: &block.values };
+        piece.add(&self.layout, factor, join);
     }
-    /// Checksum of schema and values: what a round names its parameters by.
+    /// Checksum of schema and values, by way of a sum for each row: what a round names its parameters by.
     pub fn checksum(&self) -> Checksum {
-        self.checksum_by(pieces)
+        let rows: Vec<u32> = (0..self.layout.rows() as u32).collect();
+        self.checksum_over(&self.row_sums(&rows))
     }
-    /// The same, with the checksums of the [`pieces`] of the values taken by somebody else.
-    pub fn checksum_by(&self, pieces: impl FnOnce(&[f32]) -> Vec<Checksum>) -> Checksum {
-        Summing::default().bytes(&self.layout.schema().0).pieces(&pieces(&self.values)).finish()
+    /// The same at no cost where nothing but [`add_scaled`](Self::add_scaled) has happened since the last time, since
+    /// it takes a row's sum anew while the row is in the cache. Otherwise `sums` is given the numbers of all rows and
+    /// returns their [`row_sums`](Self::row_sums), taken on as many threads as it likes.
+    pub fn settle(&mut self, sums: impl FnOnce(&Self, &[u32]) -> Vec<[u8; 8]>) -> Checksum {
+        if !self.sums.settled() {
+            let rows: Vec<u32> = (0..self.layout.rows() as u32).collect();
+            self.sums.sums = sums(self, &rows);
+        }
+        self.checksum_over(&self.sums.sums)
+    }
+    /// A sum of eight bytes for each of `rows` (ascending, inside the layout).
+    pub fn row_sums(&self, rows: &[u32]) -> Vec<[u8; 8]> {
+        row_sums(&self.layout, &self.values, rows)
+    }
+    fn checksum_over(&self, sums: &[[u8; 8]]) -> Checksum {
+        Summing::default().bytes(&self.layout.schema().0).bytes(sums.as_flattened()).finish()
     }
     /// BLAKE3 over schema and little-endian values: equal if and only if the models are, bit for bit.
     pub fn digest(&self) -> Digest {
@@ -86,6 +131,72 @@ impl Params {
         hash.update(&self.layout.schema().0);
         hash.update(&crate::bytes::le_bytes(&self.values));
         hash.finalize().into()
+    }
+}
+
+/// Rows that a thread adds at a time.
+const TOGETHER: usize = 1024;
+
+/// Some rows of a block, and the part of a model that they belong to.
+struct Piece<'a> {
+    values: &'a mut [f32],
+    /// Where the values begin among all of them.
+    first: usize,
+    /// Empty where there are none.
+    sums: &'a mut [[u8; 8]],
+    first_row: u32,
+    rows: &'a [u32],
+    from: &'a [f32],
+}
+
+impl Piece<'_> {
+    fn add(self, layout: &Layout, factor: f32, join: &Join<'_>) {
+        if self.rows.len() <= TOGETHER {
+            return add_and_sum(self, layout, factor);
+        }
+        let middle = self.rows.len() / 2;
+        let (rows, other_rows) = self.rows.split_at(middle);
+        let row = other_rows[0];
+        let start = layout.ranges([row]).next().expect("a row of the layout").start;
+        let (values, other_values) = self.values.split_at_mut(start - self.first);
+        let at = if self.sums.is_empty() { 0 } else { (row - self.first_row) as usize };
+        let (sums, other_sums) = self.sums.split_at_mut(at);
+        let (from, other_from) = self.from.split_at(layout.params_in(rows.iter().copied()));
+        let (first, first_row) = (self.first, self.first_row);
+        let mut left = Some(Piece { values, first, sums, first_row, rows, from });
+        let mut right = Some(Piece {
+            values: other_values,
+            first: start,
+            sums: other_sums,
+            first_row: row,
+            rows: other_rows,
+            from: other_from,
+        });
+        let add = |piece: &mut Option<Piece<'_>>| {
+            if let Some(piece) = piece.take() {
+                piece.add(layout, factor, join);
+            }
+        };
+        join(&mut || add(&mut left), &mut || add(&mut right));
+    }
+}
+
+dispatch! {
+    /// Adds rows, and takes their sums while they are in the cache, which the memory's latency hides.
+    fn add_and_sum<L>(piece: Piece<'_>, layout: &Layout, factor: f32) {
+        let Piece { values, first, sums, first_row, rows, from } = piece;
+        let mut rest = from;
+        for (row, range) in rows.iter().zip(layout.ranges(rows.iter().copied())) {
+            let (from, tail) = rest.split_at(range.len());
+            rest = tail;
+            let to = &mut values[range.start - first..range.end - first];
+            for (p, d) in to.iter_mut().zip(from) {
+                *p += factor * *d;
+            }
+            if !sums.is_empty() {
+                sums[(row - first_row) as usize] = row_sum(*row, to).to_le_bytes();
+            }
+        }
     }
 }
 
@@ -298,6 +409,53 @@ mod tests {
         all.retain_rows(|_| false);
         assert_eq!((&all, all.values().as_ptr()), (&some(&[], &[]), storage));
         assert_eq!(all.each_row().count(), 0);
+    }
+
+    #[test]
+    fn settling_what_changed_gives_the_checksum_of_all() {
+        let rows = 3 * TOGETHER + 7;
+        let l = Layout::new(&[("table", rows, 3), ("output", 5, 17), ("bias", 1, 3)]).unwrap();
+        let mut p = Params::zeros(l.clone());
+        let settle = |p: &mut Params, all: bool| {
+            let mut asked = false;
+            let seen = p.settle(|p, rows| {
+                asked = true;
+                p.row_sums(rows)
+            });
+            assert_eq!(asked, all);
+            assert_eq!(seen, p.checksum());
+            assert_eq!(seen, p.clone().checksum());
+            seen
+        };
+        let block = |rows: Vec<u32>| {
+            let values = (0..l.params_in(rows.iter().copied())).map(|v| v as f32 + 0.5).collect();
+            RowBlock::new(l.clone(), Rows::Some(rows.into()), values).unwrap()
+        };
+        let every = |step: usize| -> Vec<u32> { (0..l.rows() as u32).step_by(step).collect() };
+        p.add_scaled(1.0, &block(vec![3]));
+        let mut seen = vec![settle(&mut p, true)];
+        assert_eq!(settle(&mut p, false), seen[0]);
+        for rows in [vec![1, 4], vec![2], every(1), every(2), vec![l.rows() as u32 - 1], vec![]] {
+            let mut plain = p.values().to_vec();
+            for (v, i) in block(rows.clone()).values().iter().zip(l.ranges(rows.iter().copied()).flatten()) {
+                plain[i] += 0.3 * v;
+            }
+            p.add_scaled(0.3, &block(rows.clone()));
+            assert_eq!(p.values(), plain);
+            if !rows.is_empty() {
+                seen.push(settle(&mut p, false));
+            }
+        }
+        p.add_scaled(1.0, &RowBlock::new(l.clone(), Rows::All, vec![1.0; l.params()]).unwrap());
+        seen.push(settle(&mut p, false));
+        p.values_mut()[3] = -0.0;
+        p.add_scaled(1.0, &block(vec![1]));
+        seen.push(settle(&mut p, true));
+        p.tensor_mut("bias").unwrap()[[0, 2]] = 9.0;
+        seen.push(settle(&mut p, true));
+        for (i, a) in seen.iter().enumerate() {
+            assert!(seen[..i].iter().all(|b| a != b), "{i}");
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Rows whose sums a thread takes at a time.
+const ROWS: usize = 512;
+
 /// A run between two rounds.
 ///
 /// Threads are those of the rayon pool that [`Engine::step`] is called in; their number changes no bit.
@@ -84,8 +87,10 @@ pub struct State<S> {
 
 impl<S: Serialize> State<S> {
     /// Checksum of the parameters, and of parameters and server state.
-    fn checksums(&self) -> (Checksum, Checksum) {
-        let params = self.params.checksum_by(pieces);
+    fn checksums(&mut self) -> (Checksum, Checksum) {
+        let params = self.params.settle(|params, rows| {
+            rows.par_chunks(ROWS).flat_map_iter(|some| params.row_sums(some)).collect()
+        });
         (params, Summing::default().bytes(&params.0).bytes(&encode(&self.server)).finish())
     }
 }
@@ -204,7 +209,7 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
     ///
     /// # Panics
     /// If the algorithm's messages are larger than a layout can be.
-    pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, state: State<A::Server>) -> Self {
+    pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, mut state: State<A::Server>) -> Self {
         let (base, checksum) = state.checksums();
         let format = Format::new(state.params.layout().clone(), algorithm.contents(population.clients()));
         let format = format.expect("messages of a size that a layout can have");
@@ -391,6 +396,9 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
             mean: self.format.split(&aggregate),
             round: self.state.round,
             clients: self.population.clients(),
+            join: &|first, second| {
+                rayon::join(first, second);
+            },
         };
         self.algorithm.server(&mut cx, &mut self.state.server);
         let (state, aggregate) = rayon::join(|| self.state.checksums(), || aggregate.checksum_by(pieces));
