@@ -11,9 +11,13 @@ use tempfile::tempdir;
 const LOCKS: &[(&str, &[&str])] = &[
     ("softmax-regression", &[]),
     ("embedding-bag", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0"]),
+    ("text-cnn", &[TEXT_CNN, "features.sequence=24", "local.optimiser.lr=1.0"]),
+    ("low-rank", &[LOW_RANK, "local.optimiser.lr=0.6"]),
     ("scaffold", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", SCAFFOLD]),
 ];
 
+const TEXT_CNN: &str = "model={kind=\"text_cnn\",dim=6,filters=4}";
+const LOW_RANK: &str = "model={kind=\"low_rank\",rank=2,dim=6}";
 /// Clients keep something, and messages have two blocks and a number.
 const SCAFFOLD: &str = "algorithm={kind=\"scaffold\"}";
 

@@ -172,10 +172,10 @@ fn kernels_give_the_bits_that_they_gave() {
 const MESSAGES: &[(&str, &str)] = &[
     ("schema", "0fb65657d05ba8db22226378b3e23455cb30a975b5b39d822ae25490029def06"),
     ("parameters", "8833236d0c279d5d8f8c97e97db59511665fd55746fdbc692bab7994762a026f"),
-    ("update, dense", "c8a3c8267e8501bf09f740505cbaf66cda5b1fb6d2802dd1eb81844ee391d57f"),
-    ("update, sparse", "ee080e51870e018a7f853d9f80ac8fcec09c6efb9d2ab53d152223960baff40c"),
+    ("update, dense", "6b0a7d0f83aeedfd329901ed44e32b0c012d398032ee2934243412409960a55d"),
+    ("update, sparse", "7c4cdb825669e2fdde65d420a1d36917bbe9cb87c69a8903d141aee66502ab7c"),
     ("counts of an evaluation", "45f46e2d5179c8e8930d8faf5e33b3baeed3c1374504d806242c332467ede5f2"),
-    ("partial sum", "a985e14f76554937ce942230ace971b91a6f2a41519db63c8959e6f1df72017a"),
+    ("partial sum", "2899adf1014a63df8737261de49542790f4522e9443855bf408b6914868cb323"),
 ];
 
 #[test]
