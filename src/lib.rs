@@ -34,6 +34,7 @@ pub mod experiment;
 pub mod limits;
 mod memory;
 pub mod saved;
+pub mod sweep;
 
 pub use sottovoce_aggregator as aggregator;
 pub use sottovoce_algorithms as algorithms;

@@ -391,7 +391,7 @@ fn what_cannot_be_compared_is_an_answer() {
         (with(&prox[0]), &[], "seed 1 in common, and at least two seeds are needed"),
         (with(&prox[1]), &[], "lacks seed 1, the baseline lacks seed 2"),
         (all.to_vec(), &["--metric", "accurcy"], "did you mean accuracy?"),
-        (all.to_vec(), &["--metric", "worst"], "did you mean over_clients.worst?"),
+        (all.to_vec(), &["--metric", "worst"], "did you mean over_clients.worst, personal.worst?"),
         (all.to_vec(), &["--metric", "out_of_scope.recall"], "has no out_of_scope.recall"),
         (all.to_vec(), &["--confidence", "1"], "confidence 1"),
         (all.to_vec(), &["--confidence", "NaN"], "confidence NaN"),

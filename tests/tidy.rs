@@ -29,6 +29,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Arrival", 13),
     ("SignFlip", 14),
     ("Cluster", 15),
+    ("Sweep", 16),
     ("Test", 0xffff),
 ];
 

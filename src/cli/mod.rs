@@ -13,6 +13,7 @@ mod output;
 mod redact;
 mod rules;
 mod run;
+mod sweep;
 mod verify;
 
 use clap::{Args, Parser, Subcommand};
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run an experiment: federated rounds, evaluation, baselines.
     Run(run::Run),
+    /// Run an experiment with many settings and seeds, and compare them.
+    Sweep(sweep::SweepArgs),
     /// Run a recorded run again and say where it differs.
     Verify(verify::Verify),
     /// Say where two runs part.
@@ -76,6 +79,14 @@ struct ConfigArgs {
 const QUICKSTART: &str = include_str!("../../examples/quickstart.toml");
 
 impl ConfigArgs {
+    /// Name and text of the configuration, without the overrides.
+    fn text(&self) -> Result<(String, String), ConfigError> {
+        match &self.config {
+            Some(path) => Ok((path.display().to_string(), config::read(path)?)),
+            None => Ok(("quickstart.toml".to_owned(), QUICKSTART.to_owned())),
+        }
+    }
+
     fn load(&self) -> Result<Config, ConfigError> {
         match &self.config {
             Some(path) => config::load(path, &self.overrides),
@@ -90,6 +101,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         None => run::run(&cli.run),
         Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Sweep(args)) => sweep::sweep(&args),
         Some(Command::Verify(args)) => verify::run(&args),
         Some(Command::Diff(args)) => diff::run(&args),
         Some(Command::Compare(args)) => compare::compare(&args),

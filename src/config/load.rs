@@ -53,9 +53,12 @@ pub struct InFile {
 
 /// Reads a configuration file and applies overrides of the form `key.key=value`.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-    parse(&path.display().to_string(), &text, overrides)
+    parse(&path.display().to_string(), &read(path)?, overrides)
+}
+
+/// The text of a configuration file.
+pub fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })
 }
 
 /// Reads a configuration from `text`, called `name` in errors, applies overrides, and checks the result.

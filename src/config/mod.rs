@@ -10,7 +10,7 @@ pub(crate) mod ranges;
 
 pub use check::Invalid;
 pub(crate) use check::date;
-pub use load::{ConfigError, InFile, load, parse};
+pub use load::{ConfigError, InFile, load, parse, read};
 
 use serde::{Deserialize, Serialize};
 use sottovoce_aggregator::rules::Value;

@@ -282,6 +282,8 @@ impl Experiment {
         let over_clients = self.over_clients(params, rounds, totals, record)?;
         let baselines =
             if ended == Ended::Interrupted { Baselines::default() } else { self.baselines(observer)? };
+        let validation = Some(&data.validation).filter(|v| !v.examples.is_empty());
+        let validation = validation.map(|v| self.evaluate(params, v).1.accuracy);
         let wall = self.started.seconds();
         Ok(Summary {
             name: config.name.clone(),
@@ -295,6 +297,7 @@ impl Experiment {
             accuracy: figures.accuracy,
             macro_f1: figures.macro_f1,
             ece: figures.ece,
+            validation,
             out_of_scope: self.out_of_scope(&predictions),
             languages,
             domains,

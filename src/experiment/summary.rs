@@ -30,6 +30,9 @@ pub struct Summary {
     pub macro_f1: f64,
     /// Expected calibration error.
     pub ece: f64,
+    /// Accuracy on the validation split, where there is one that was not trained on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
     /// Where an out-of-scope intent is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out_of_scope: Option<OutOfScope>,

@@ -27,8 +27,9 @@ impl Algorithm for FedRep {
     fn client(&self, task: &mut dyn LocalTask, _: &(), own: &mut Values) -> Result<Answer, ClientError> {
         let (mut start, table, epochs) = (with_head(task, own), task.table(), task.epochs());
         if self.head_epochs > 0 {
-            let body = epochs..epochs + self.head_epochs;
-            let head = task.train_from(Some(&start), body, Some(&mut |_, g| g[..table].fill(0.0)))?;
+            // Numbers of their own, so that the table's epochs have the same shuffles with any number of the head's.
+            let numbers = epochs..epochs + self.head_epochs;
+            let head = task.train_from(Some(&start), numbers, Some(&mut |_, g| g[..table].fill(0.0)))?;
             add(&mut start, 1.0, head.delta.values());
         }
         let trained = task.train_from(Some(&start), 0..epochs, Some(&mut |_, g| g[table..].fill(0.0)))?;

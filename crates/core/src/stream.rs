@@ -40,6 +40,8 @@ pub enum Purpose {
     SignFlip = 14,
     /// Where the models of several clusters start; slot = cluster.
     Cluster = 15,
+    /// Settings of a sweep; slot = sample, client = place of the key.
+    Sweep = 16,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

@@ -48,6 +48,7 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::Arrival, 0x0dfd_2de2_268b_26ff, 0xb92e_ede6),
     (Purpose::SignFlip, 0x4bbd_e984_f88a_6fca, 0x8899_3ead),
     (Purpose::Cluster, 0x3866_1d92_87d1_be46, 0x8ee7_81ff),
+    (Purpose::Sweep, 0xdc6b_cefc_957d_4f1d, 0xe012_14a3),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -58,7 +59,7 @@ fn is_known(purpose: Purpose) -> bool {
         Init | Cohort | BatchOrder | Partition | Corpus | CorpusClient | Sample | BaselineOrder | Dropout => {
             true
         }
-        Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Test => true,
+        Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Sweep | Test => true,
     }
 }
 

@@ -150,7 +150,8 @@ pub struct Accepted {
     pub loss: f32,
 }
 
-/// Why a round failed. The model is as it was before the round.
+/// Why a round failed. Without an aggregate everything is as it was before the round; where the temporary file fails, the
+/// run has to go on from its last checkpoint.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum RoundError {
@@ -264,6 +265,7 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         }
         let mut aggregate = Checksum::default();
         if !accepted.is_empty() || !rejected.is_empty() {
+            // Before anything that clients keep is written: a round that fails here has changed nothing.
             aggregate = self.apply(cohort.len() as u64, &rejected, tap)?;
         }
         let mut ledger = Vec::with_capacity(sent.len());

@@ -1,0 +1,225 @@
+//! Many runs of one experiment: a grid over any keys, random settings, several seeds.
+//!
+//! Every configuration is made and checked before the first run begins. Settings are compared by what the model does on the
+//! validation split, where there is one: the test split is for the setting that was chosen.
+
+mod run;
+
+pub use run::{Outcome, Ran, run};
+
+use crate::config::{self, Config, ConfigError};
+use sottovoce_core::sampling::unit;
+use sottovoce_core::{Address, Purpose};
+use std::fmt;
+use std::str::FromStr;
+use toml::{Table, Value};
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// What the configuration is called in errors.
+    pub name: String,
+    /// The configuration that all runs share.
+    pub text: String,
+    /// Overrides of all runs, as `KEY=VALUE`.
+    pub overrides: Vec<String>,
+    /// Every combination of their values is a setting.
+    pub grid: Vec<Axis>,
+    /// Drawn anew for each sample.
+    pub random: Vec<Interval>,
+    /// Random settings for each combination of the grid; 1 where nothing is drawn.
+    pub samples: u32,
+    /// Each setting is run with each; the configuration's own where there is none.
+    pub seeds: Vec<u64>,
+}
+
+/// A key and the values that it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    key: String,
+    values: Vec<String>,
+}
+
+/// A key and the interval from which its value is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Interval {
+    key: String,
+    low: f64,
+    high: f64,
+    logarithmic: bool,
+}
+
+/// What cannot be read as an axis or an interval.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AxisError {
+    /// An axis of the grid.
+    #[error("expected KEY=VALUE,VALUE..., as in local.optimiser.lr=0.5,1,2")]
+    Grid,
+    /// An interval.
+    #[error(
+        "expected KEY=LOW..HIGH or KEY=LOW..HIGH:log, as in local.optimiser.lr=0.1..10:log; a logarithmic one lies above 0"
+    )]
+    Interval,
+}
+
+impl FromStr for Axis {
+    type Err = AxisError;
+
+    /// `KEY=V1,V2`, where the values are TOML, or words.
+    fn from_str(text: &str) -> Result<Self, AxisError> {
+        let (key, list) =
+            text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or(AxisError::Grid)?;
+        let parsed = toml::from_str::<Table>(&format!("v = [{list}]")).ok();
+        let values: Vec<String> = match parsed.as_ref().and_then(|t| t["v"].as_array()) {
+            Some(values) => values.iter().map(Value::to_string).collect(),
+            None => list.split(',').map(|word| word.trim().to_owned()).collect(),
+        };
+        if values.is_empty() || values.iter().any(String::is_empty) {
+            return Err(AxisError::Grid);
+        }
+        Ok(Self { key: key.trim().to_owned(), values })
+    }
+}
+
+impl FromStr for Interval {
+    type Err = AxisError;
+
+    fn from_str(text: &str) -> Result<Self, AxisError> {
+        let (key, interval) = text.split_once('=').ok_or(AxisError::Interval)?;
+        let (interval, logarithmic) = match interval.strip_suffix(":log") {
+            Some(interval) => (interval, true),
+            None => (interval, false),
+        };
+        let (low, high) = interval.split_once("..").ok_or(AxisError::Interval)?;
+        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+        let (Some(low), Some(high)) = (number(low), number(high)) else { return Err(AxisError::Interval) };
+        if key.trim().is_empty() || low >= high || logarithmic && low <= 0.0 {
+            return Err(AxisError::Interval);
+        }
+        Ok(Self { key: key.trim().to_owned(), low, high, logarithmic })
+    }
+}
+
+impl Interval {
+    /// A pure function of the configuration's seed, the sample and the interval's place.
+    fn draw(&self, seed: u64, sample: u64, place: u64) -> f32 {
+        let share = unit(&mut Address::new(seed, Purpose::Sweep).slot(sample).client(place).stream());
+        let value = if self.logarithmic {
+            let (low, high) = (libm::log(self.low), libm::log(self.high));
+            libm::exp(low + share * (high - low))
+        } else {
+            self.low + share * (self.high - self.low)
+        };
+        // As many digits as an `f32` has: that is what most keys hold, and what people can write down.
+        value as f32
+    }
+}
+
+/// One setting of the swept keys.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The swept keys with their values, as `KEY=VALUE`.
+    pub keys: Vec<String>,
+    /// The configuration for each seed.
+    pub configs: Vec<Config>,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.keys.is_empty() { "as configured" } else { "" })?;
+        f.write_str(&self.keys.join(" "))
+    }
+}
+
+impl Sweep {
+    /// All settings, their configurations checked.
+    pub fn settings(&self) -> Result<Vec<Setting>, ConfigError> {
+        let base = self.config(&[])?;
+        let mut combinations: Vec<Vec<String>> = vec![vec![]];
+        for axis in &self.grid {
+            let longer = |before: &Vec<String>| -> Vec<Vec<String>> {
+                let with = |value| [&before[..], &[format!("{}={value}", axis.key)]].concat();
+                axis.values.iter().map(with).collect()
+            };
+            combinations = combinations.iter().flat_map(longer).collect();
+        }
+        let samples = if self.random.is_empty() { 1 } else { u64::from(self.samples) };
+        let mut settings = Vec::new();
+        for combination in combinations {
+            for sample in 0..samples {
+                let draw = |(place, interval): (u64, &Interval)| {
+                    format!("{}={}", interval.key, interval.draw(base.seed, sample, place))
+                };
+                let mut keys = combination.clone();
+                keys.extend((0..).zip(&self.random).map(draw));
+                let seeds = if self.seeds.is_empty() { vec![base.seed] } else { self.seeds.clone() };
+                let config = |seed: u64| self.config(&[&keys[..], &[format!("seed={seed}")]].concat());
+                let configs = seeds.into_iter().map(config).collect::<Result<_, _>>()?;
+                settings.push(Setting { keys, configs });
+            }
+        }
+        Ok(settings)
+    }
+
+    fn config(&self, more: &[String]) -> Result<Config, ConfigError> {
+        config::parse(&self.name, &self.text, &[&self.overrides[..], more].concat())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweep(grid: &[&str], random: &[&str], samples: u32, seeds: &[u64]) -> Sweep {
+        Sweep {
+            name: "quickstart.toml".to_owned(),
+            text: include_str!("../../examples/quickstart.toml").to_owned(),
+            overrides: vec!["rounds.count=3".to_owned()],
+            grid: grid.iter().map(|axis| axis.parse().expect("an axis")).collect(),
+            random: random.iter().map(|interval| interval.parse().expect("an interval")).collect(),
+            samples,
+            seeds: seeds.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_grid_is_every_combination_with_every_seed() {
+        let algorithms = r#"algorithm={kind="fedprox",mu=0.1},{kind="fedavg"}"#;
+        let all = sweep(&["local.optimiser.lr=1,2,4", algorithms], &[], 9, &[5, 6]).settings().expect("good");
+        assert_eq!(all.len(), 6);
+        assert!(all.iter().all(|s| s.configs.len() == 2 && s.configs[0].seed == 5 && s.configs[1].seed == 6));
+        assert_eq!(all[4].configs[0].local.optimiser.lr(), 4.0);
+        assert_eq!(all[4].configs[0].algorithm.name(), "fedprox");
+        let digests: std::collections::BTreeSet<_> =
+            all.iter().flat_map(|s| s.configs.iter().map(Config::digest)).collect();
+        assert_eq!(digests.len(), 12);
+        assert_eq!(sweep(&[], &[], 1, &[]).settings().expect("good")[0].to_string(), "as configured");
+    }
+
+    #[test]
+    fn random_settings_lie_in_their_interval_and_come_back() {
+        let draw =
+            || sweep(&[], &["local.optimiser.lr=0.1..10:log", "rounds.dropout=0..0.5"], 40, &[]).settings();
+        let (all, again) = (draw().expect("good"), draw().expect("good"));
+        assert_eq!(all.len(), 40);
+        let rates: Vec<f32> = all.iter().map(|s| s.configs[0].local.optimiser.lr()).collect();
+        assert!(rates.iter().all(|lr| (0.1..=10.0).contains(lr)));
+        let below_one = rates.iter().filter(|lr| **lr < 1.0).count();
+        assert!((10..30).contains(&below_one), "{below_one} of 40 below the logarithmic middle");
+        for (a, b) in all.iter().zip(&again) {
+            assert_eq!((&a.keys, &a.configs), (&b.keys, &b.configs));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_before_anything_runs() {
+        for bad in ["", "=1", "lr", "lr=", "lr=1,,2"] {
+            assert_eq!(bad.parse::<Axis>(), Err(AxisError::Grid), "{bad}");
+        }
+        for bad in ["lr", "lr=1", "lr=2..1", "lr=0..1:log", "lr=a..b", "=1..2", "lr=1..inf"] {
+            assert_eq!(bad.parse::<Interval>(), Err(AxisError::Interval), "{bad}");
+        }
+        assert!(sweep(&["local.optimiser.lr=1,-1"], &[], 1, &[]).settings().is_err());
+        assert!(sweep(&["no.such.key=1"], &[], 1, &[]).settings().is_err());
+    }
+}
