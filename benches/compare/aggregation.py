@@ -7,8 +7,8 @@
     venv/bin/python benches/compare/aggregation.py --binary target/release/sottovoce [--sizes 10x1e6,100x1e5] [--rules mean,krum]
 
 Arrays are written as .npy files and read by `sottovoce aggregate`, which maps them into memory; the peers get them as
-arrays in memory. Each call is repeated, a second or twenty times a round, the callers take turns for three rounds, and the
-fastest call of each counts: what other work on the machine costs falls on nobody. `read` is the machine's read
+arrays in memory. Each call is repeated for about a second, the callers take turns for three rounds, and the fastest call
+of each counts: what other work on the machine costs falls on nobody. `read` is the machine's read
 bandwidth as `sottovoce bench aggregation` measures it. A peer that is not installed is left out. Of what
 FedLab depends on, its aggregators need torch and numpy only: hence --no-deps.
 
@@ -121,9 +121,9 @@ def parameters(rule, n):
     return []
 
 
-def ours(binary, rule, path, weights, out):
-    """Seconds of one aggregation, as the command itself measures them."""
-    command = [binary, "aggregate", "--rule", rule, "--json", "--quiet", "--repeat", "20", "-o", out, path]
+def ours(binary, rule, path, weights, out, repeat):
+    """Seconds of the fastest of some aggregations, as the command itself measures them."""
+    command = [binary, "aggregate", "--rule", rule, "--json", "--quiet", "--repeat", str(repeat), "-o", out, path]
     if rule == "mean":
         command += ["--weights", ",".join(map(str, weights))]
     command += parameters(rule, len(weights))
@@ -164,9 +164,10 @@ def main():
                     continue
                 calls = peers(rule, x, weights)
                 best = {name: float("inf") for name, _ in calls}
-                mine, read = float("inf"), 0.0
+                mine, read = ours(options.binary, rule, path, weights, out, 3), 0.0
                 for _ in range(3):
-                    mine = min(mine, ours(options.binary, rule, path, weights, out))
+                    repeat = max(1, min(10_000, round(1 / mine)))
+                    mine = min(mine, ours(options.binary, rule, path, weights, out, repeat))
                     bench = [options.binary, "bench", "aggregation", "--rule", "mean", "--clients", str(clients)]
                     bench += ["--params", str(params), "--seconds", "0.3", "--json"]
                     row = json.loads(subprocess.run(bench, check=True, capture_output=True).stdout)
