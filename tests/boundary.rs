@@ -259,6 +259,9 @@ impl<A: Algorithm, P: Population<A>> Population<A> for Tapped<'_, P> {
     fn clients(&self) -> u64 {
         self.inner.clients()
     }
+    fn examples(&self, client: ClientId) -> u64 {
+        self.inner.examples(client)
+    }
     fn worker(&self) -> P::Worker {
         self.inner.worker()
     }

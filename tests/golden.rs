@@ -5,7 +5,7 @@ use sottovoce::algorithms::{AlgorithmConfig, Visitor};
 use sottovoce::clients::{Nodes, StoredShards};
 use sottovoce::core::Algorithm;
 use sottovoce::models::{Examples, LocalTraining, Model, Optimiser, SoftmaxRegression};
-use sottovoce::simulation::{Cohort, Engine, Plan};
+use sottovoce::simulation::{Choice, Cohort, Engine, Plan};
 use std::collections::BTreeMap;
 
 const SEED: u64 = 5;
@@ -86,6 +86,6 @@ fn algorithms_go_where_their_papers_go() {
 fn cohorts_are_those_of_the_script() {
     let cohorts: Vec<Vec<u64>> =
         serde_json::from_str(include_str!("golden/cohorts.json")).expect("lists of clients");
-    let drawn: Vec<Vec<u64>> = (0..20).map(|round| COHORT.draw(SEED, round, 6)).collect();
+    let drawn: Vec<Vec<u64>> = (0..20).map(|round| COHORT.draw(&Choice::plain(SEED, round, 6))).collect();
     assert_eq!(cohorts, drawn);
 }

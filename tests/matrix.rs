@@ -14,12 +14,21 @@ const LOCKS: &[(&str, &[&str])] = &[
     ("text-cnn", &[TEXT_CNN, "features.sequence=24", "local.optimiser.lr=1.0"]),
     ("low-rank", &[LOW_RANK, "local.optimiser.lr=0.6"]),
     ("scaffold", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", SCAFFOLD]),
+    ("late", &[WORLD, LATE, "rounds.cohort={kind=\"oort\",size=6,preferred_seconds=20}"]),
+    ("asynchronous", &[WORLD, ASYNCHRONOUS, FEDASYNC, "rounds.cohort={kind=\"uniform\",size=6}"]),
 ];
 
 const TEXT_CNN: &str = "model={kind=\"text_cnn\",dim=6,filters=4}";
 const LOW_RANK: &str = "model={kind=\"low_rank\",rank=2,dim=6}";
 /// Clients keep something, and messages have two blocks and a number.
 const SCAFFOLD: &str = "algorithm={kind=\"scaffold\"}";
+/// Devices that are slow, come and go, fail, and lose answers.
+const WORLD: &str = "world={devices=[{share=2,pace_spread=0.4,up_mbps=1,down_mbps=4},{speed=0.1,up_mbps=1,down_mbps=4}],\
+                     availability={kind=\"day\",peak=0.9,trough=0.7,minutes=2},fails_training=0.1,loses_answer=0.1,\
+                     churn={present=0.8,joining_days=0.01,staying_days=2},seconds_per_example=0.3}";
+const LATE: &str = "rounds.pace={kind=\"synchronous\",over_selection=1.3,deadline_seconds=30,late=\"keep\"}";
+const ASYNCHRONOUS: &str = "rounds.pace={kind=\"asynchronous\",buffer=2}";
+const FEDASYNC: &str = "algorithm={kind=\"fedasync\",rho=0.01}";
 
 fn matrix(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/matrix").join(name)

@@ -30,6 +30,12 @@ const PURPOSES: &[(&str, u32)] = &[
     ("SignFlip", 14),
     ("Cluster", 15),
     ("Sweep", 16),
+    ("Device", 17),
+    ("Pace", 18),
+    ("Availability", 19),
+    ("Churn", 20),
+    ("Failure", 21),
+    ("Validation", 22),
     ("Test", 0xffff),
 ];
 

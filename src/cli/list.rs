@@ -30,6 +30,8 @@ enum What {
     Partitions,
     /// What is done to updates before they leave: `transforms`.
     Transforms,
+    /// Ways to draw those who take part in a round: `rounds.cohort.kind`.
+    Cohorts,
 }
 
 /// Prints what there is to choose from.
@@ -39,6 +41,7 @@ pub(crate) fn list(args: &List) -> Result<ExitCode, Failure> {
         What::Models => choices("model", "kind"),
         What::Partitions => choices("partition", "scheme"),
         What::Transforms => choices("transforms", "kind"),
+        What::Cohorts => choices("rounds.cohort", "kind"),
         What::Rules => catalogue().iter().map(rule).collect(),
     };
     let mut out = String::new();

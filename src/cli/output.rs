@@ -1,7 +1,7 @@
 //! The table at the end of a run.
 
 use sottovoce::experiment::{Ended, Summary};
-use sottovoce::report::{bytes, percent, table, thousands};
+use sottovoce::report::{bytes, duration, percent, table, thousands};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -74,6 +74,17 @@ pub(crate) fn summary(s: &Summary, kept: Option<&Path>) -> String {
         thousands(s.rejected),
         thousands(s.dropped),
     );
+    if let Some(seconds) = s.virtual_seconds {
+        let (time, stale) = (duration(seconds), thousands(s.stale));
+        let _ = writeln!(out, "virtual time  {time}; {stale} answers were stale");
+    }
+    for r in &s.targets {
+        let (accuracy, rounds) = (percent(r.accuracy), thousands(r.rounds));
+        let (up, down) = (bytes(r.bytes_up), bytes(r.bytes_down));
+        let time =
+            r.virtual_seconds.map(|s| format!(", {} of virtual time", duration(s))).unwrap_or_default();
+        let _ = writeln!(out, "reached       {accuracy} after {rounds} rounds, {up} up, {down} down{time}");
+    }
     let _ = writeln!(
         out,
         "cost          {:.1} s, {} clients a second in rounds, {} of memory",

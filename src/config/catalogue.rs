@@ -55,12 +55,14 @@ pub struct Parameter {
     pub about: String,
 }
 
-/// The kinds that stand under a key of the configuration, `algorithm`, `model`, `partition` or `transforms`; `tag` is
-/// the key that tells them apart.
+/// The kinds that stand under a key of the configuration, such as `algorithm` or `rounds.cohort`; `tag` is the key that
+/// tells them apart.
 pub fn choices(key: &str, tag: &str) -> Vec<Choice> {
     let root = schema();
     let mut choices = Vec::new();
-    collect(&root, &root["properties"][key], tag, &mut choices);
+    let whole = |schema: &'_ Value| resolve(&root, schema).unwrap_or(schema).clone();
+    let place = key.split('.').fold(root.clone(), |at, key| whole(&at)["properties"][key].clone());
+    collect(&root, &place, tag, &mut choices);
     choices
 }
 

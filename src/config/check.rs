@@ -3,9 +3,10 @@
 use super::ranges;
 use super::{Config, ModelConfig};
 use sottovoce_algorithms::{AlgorithmConfig, Visitor};
-use sottovoce_core::Algorithm;
+use sottovoce_core::{Algorithm, Contents};
 use sottovoce_models::{LocalTraining, Optimiser};
-use sottovoce_simulation::Cohort;
+use sottovoce_simulation::world::Availability;
+use sottovoce_simulation::{Cohort, Pace};
 use std::path::Path;
 
 /// A value that cannot be.
@@ -73,6 +74,10 @@ impl Config {
         }
         self.check_aggregation()?;
         self.check_rounds()?;
+        self.check_world()?;
+        for target in &self.evaluation.targets {
+            within("evaluation.targets", *target, 0.0, 1.0)?;
+        }
         if let Some(baselines) = &self.baselines {
             training("baselines.training", &baselines.training)?;
             within("baselines.max_examples", baselines.max_examples, 1, u32::MAX.into())?;
@@ -134,10 +139,19 @@ impl Config {
                 ));
             }
             (None, Some(synthetic)) => {
+                if data.validation_share > 0.0 {
+                    let expected = "is for transcripts in files: leave it out, the synthetic corpus has no validation split";
+                    return Err(invalid("data.validation_share", data.validation_share, expected));
+                }
                 synthetic.check().map_err(|e| invalid("data.synthetic", "{…}", e.to_string()))?;
                 within("data.test_examples", data.test_examples, 1, 10_000_000)?;
             }
             (Some(_), None) => {}
+        }
+        share("data.validation_share", data.validation_share)?;
+        if data.validation_share > 0.0 && data.train_on_validation {
+            let expected = "what is held out for validation cannot be trained on: leave one of them out";
+            return Err(invalid("data.train_on_validation", true, expected));
         }
         for path in data.path.iter().chain(&data.also) {
             if !path.exists() {
@@ -234,12 +248,14 @@ impl Config {
         let r = &self.rounds;
         within("rounds.count", r.count, 1, 10_000_000)?;
         match r.cohort {
-            Cohort::Uniform { size } => within("rounds.cohort.size", size, 1, u32::MAX.into())?,
             Cohort::Poisson { rate } if !(rate > 0.0 && rate <= 1.0) => {
                 return Err(invalid("rounds.cohort.rate", rate, "expected a probability above 0, at most 1"));
             }
-            Cohort::Poisson { .. } | Cohort::All => {}
+            cohort => {
+                cohort.size().map_or(Ok(()), |s| within("rounds.cohort.size", s, 1, u32::MAX.into()))?
+            }
         }
+        ranges::check("rounds.cohort", &r.cohort)?;
         share("rounds.dropout", r.dropout)?;
         within("rounds.state_memory_mb", r.state_memory_mb, 0, 1 << 24)?;
         if let Some(stopping) = r.early_stopping {
@@ -259,6 +275,39 @@ impl Config {
         }
         if let Some(cap) = r.weight_cap {
             within("rounds.weight_cap", cap, 1, sottovoce_aggregator::MAX_WEIGHT_CAP)?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Devices, and how the server waits for them.
+    fn check_world(&self) -> Result<(), Invalid> {
+        struct DeltaAlone;
+        impl Visitor for DeltaAlone {
+            type Output = bool;
+            fn visit<A: Algorithm>(self, algorithm: &A) -> bool {
+                algorithm.contents(2) == Contents::DELTA
+            }
+        }
+        let pace = self.rounds.pace;
+        ranges::check("rounds.pace", &pace)?;
+        if pace.may_be_stale() && !self.algorithm.visit(DeltaAlone) {
+            let value = format!("{:?}", self.algorithm.name());
+            let expected = "sends more than how its parameters moved, and of that nothing is left when it is late: set \
+                            rounds.pace.kind to \"synchronous\" with late = \"drop\"";
+            return Err(invalid("algorithm.kind", value, expected));
+        }
+        if matches!(pace, Pace::Asynchronous { .. }) && self.rounds.cohort.size().is_none() {
+            let expected = "expected a cohort with a size: so many clients are at work at any time";
+            return Err(invalid("rounds.pace.kind", "\"asynchronous\"", expected));
+        }
+        let Some(world) = &self.world else { return Ok(()) };
+        ranges::check("world", world)?;
+        if let Some(Availability::Trace { path, .. }) = &world.availability
+            && !path.is_file()
+        {
+            return Err(invalid("world.availability.path", path.display(), "there is no such file"));
         }
         Ok(())
     }

@@ -293,6 +293,21 @@ cohort = { kind = "all" }
             ("model={kind=\"low_rank\",rank=0}", "model.rank = 0: expected 1 to 4096"),
             ("model={kind=\"mlp\",vectors=\"v.npy\",dim=4}", "model.vectors = v.npy: vectors belong to"),
             ("features.sequence=5000", "features.sequence = 5000: expected 0 to 4096"),
+            ("world={devices=[{speed=0}]}", "world.devices.0.speed = 0: expected a number above 0"),
+            (
+                "world={fails_training=1}",
+                "world.fails_training = 1: expected a number at least 0 and below 1",
+            ),
+            (
+                "world={availability={kind=\"trace\",path=\"no.csv\"}}",
+                "world.availability.path = no.csv: there is no",
+            ),
+            ("rounds.pace={kind=\"synchronous\",over_selection=0.5}", "rounds.pace.over_selection = 0.5"),
+            ("rounds.pace={kind=\"asynchronous\",buffer=0}", "rounds.pace.buffer = 0"),
+            ("rounds.pace={kind=\"asynchronous\",buffer=2}", "expected a cohort with a size"),
+            ("rounds.cohort={kind=\"oort\",size=2,decay=2}", "rounds.cohort.decay = 2"),
+            ("data.validation_share=0.1", "data.validation_share = 0.1: is for transcripts in files"),
+            ("evaluation.targets=[1.5]", "evaluation.targets = 1.5"),
             ("rounds.count=-1", "-1"),
             ("seed=fast", "invalid type"),
             ("noequals", "KEY=VALUE"),
@@ -300,6 +315,21 @@ cohort = { kind = "all" }
             let (message, ..) = fails(GOOD, &[bad]);
             assert!(message.contains(key), "{bad}: {message}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_stale_is_refused_where_it_may_be() {
+        let refused = |pace: &str| {
+            let scaffold = "algorithm={kind=\"scaffold\"}".to_owned();
+            let cohort = "rounds.cohort={kind=\"uniform\",size=2}".to_owned();
+            let pace = format!("rounds.pace={{kind={pace}}}");
+            parse("t.toml", GOOD, &[scaffold, cohort, pace]).map(|_| ()).map_err(|e| e.to_string())
+        };
+        for pace in ["\"asynchronous\",buffer=2", "\"synchronous\",late=\"keep\",deadline_seconds=5"] {
+            let message = refused(pace).unwrap_err();
+            assert!(message.contains("algorithm.kind = \"scaffold\": sends more than"), "{message}");
+        }
+        assert_eq!(refused("\"synchronous\",deadline_seconds=5"), Ok(()));
     }
 
     #[test]

@@ -19,7 +19,8 @@ use sottovoce_algorithms::AlgorithmConfig;
 use sottovoce_core::Digest;
 use sottovoce_models::{FeatureConfig, LocalTraining};
 use sottovoce_privacy::TransformConfig;
-use sottovoce_simulation::Cohort;
+use sottovoce_simulation::world::Availability;
+use sottovoce_simulation::{Cohort, Pace, WorldConfig};
 use sottovoce_transcripts::deident::Tier;
 use sottovoce_transcripts::partition::Scheme;
 use sottovoce_transcripts::readers::{Columns, Format, Unit};
@@ -65,6 +66,9 @@ pub struct Config {
     pub aggregation: AggregationConfig,
     /// How many rounds, and with whom.
     pub rounds: RoundsConfig,
+    /// Devices that are slow, absent and fail, in virtual time; without it nothing takes time and everybody is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<WorldConfig>,
     /// What is measured.
     #[serde(default)]
     pub evaluation: EvaluationConfig,
@@ -101,6 +105,10 @@ pub struct DataConfig {
     /// Transcripts of these intents are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude_intents: Vec<String>,
+    /// Share of the training transcripts in files that becomes part of the validation split, drawn one by one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
+    pub validation_share: f64,
     /// Trains on the validation split as well, where early stopping does not need it.
     #[serde(default)]
     pub train_on_validation: bool,
@@ -285,6 +293,9 @@ pub struct RoundsConfig {
     pub count: u64,
     /// Who takes part in a round.
     pub cohort: Cohort,
+    /// How the server waits for answers.
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub pace: Pace,
     /// Probability with which a client of the cohort drops out before it trains, 0 up to, not including, 1.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropout: f64,
@@ -304,6 +315,10 @@ pub struct RoundsConfig {
     /// Most examples that a client may claim; the largest shard where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_cap: Option<u64>,
+}
+
+fn is_plain(pace: &Pace) -> bool {
+    *pace == Pace::default()
 }
 
 fn is_zero(value: &f64) -> bool {
@@ -346,11 +361,15 @@ pub struct EvaluationConfig {
     pub out_of_scope: Option<String>,
     /// Most clients that are asked to evaluate the final model on their own held-out examples; 0 for none.
     pub clients: u64,
+    /// Accuracies of which is reported after how many rounds, bytes and seconds an evaluation between rounds first reached
+    /// them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<f64>,
 }
 
 impl Default for EvaluationConfig {
     fn default() -> Self {
-        Self { out_of_scope: None, clients: 1000 }
+        Self { out_of_scope: None, clients: 1000, targets: Vec::new() }
     }
 }
 
@@ -395,6 +414,11 @@ impl Config {
         }
         if let ModelConfig::Mlp { vectors, .. } = &mut anywhere.model {
             *vectors = PathBuf::from("files");
+        }
+        if let Some(Availability::Trace { path, .. }) =
+            anywhere.world.as_mut().and_then(|world| world.availability.as_mut())
+        {
+            *path = PathBuf::from("files");
         }
         Digest::of(anywhere.to_toml().as_bytes())
     }

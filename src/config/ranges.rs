@@ -37,6 +37,9 @@ fn walk(root: &Value, schema: &Value, value: &Value, key: &str) -> Result<(), In
             walk(root, property, value, &format!("{key}.{name}"))?;
         }
     }
+    for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+        walk(root, &schema["items"], item, &format!("{key}.{i}"))?;
+    }
     let number = schema["type"] == "number" || schema["type"] == "integer";
     let finite = value.as_f64();
     let ranges = Range::of(schema);

@@ -6,16 +6,19 @@ use crate::experiment::vectors::Vectors;
 use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
-use sottovoce_core::{Checksum, ClientId, Layout, LayoutError, Summing};
+use sottovoce_core::{Address, Checksum, ClientId, Layout, LayoutError, Purpose, Summing, sampling};
 use sottovoce_models::{
     EmbeddingBag, Examples, LocalExamples, LowRank, Mlp, Model, SoftmaxRegression, TextCnn,
 };
+use sottovoce_simulation::Trace;
+use sottovoce_simulation::world::Availability;
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
 use sottovoce_transcripts::retention::{Retention, RetentionReport};
 use sottovoce_transcripts::{Language, Split, Synthetic, Transcript};
 use std::collections::BTreeMap;
+use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -55,6 +58,8 @@ pub struct Data {
     pub validation: HeldOut,
     /// What was read, or made.
     pub origin: Origin,
+    /// When devices are there, where a file says so, and the checksum of the file.
+    pub availability: Option<(Trace, Checksum)>,
 }
 
 /// Where the data came from, for the manifest.
@@ -72,6 +77,11 @@ pub struct Origin {
 impl Data {
     /// Reads or makes the data, masks, featurises and deals them out.
     pub fn prepare(config: &Config) -> Result<Self, ExperimentError> {
+        let availability = availability(config)?;
+        Ok(Self { availability, ..Self::transcripts(config)? })
+    }
+
+    fn transcripts(config: &Config) -> Result<Self, ExperimentError> {
         let intake = intake(config);
         let natural = config.partition.is_none_or(|p| p == Scheme::Natural {});
         match &config.data.synthetic {
@@ -88,7 +98,7 @@ impl Data {
         }
     }
 
-    /// Checksum of what is no client's: intents, test and validation examples.
+    /// Checksum of what is no client's: intents, test and validation examples, when devices are there.
     pub fn checksum(&self) -> Checksum {
         let mut all = Summing::default();
         self.labels.iter().for_each(|label| {
@@ -96,6 +106,9 @@ impl Data {
         });
         for held_out in [&self.test, &self.validation] {
             all.bytes(&held_out.examples.checksum().0);
+        }
+        if let Some((_, checksum)) = &self.availability {
+            all.bytes(&checksum.0);
         }
         all.finish()
     }
@@ -109,6 +122,16 @@ impl Data {
         let (train_examples, largest_shard) = (Some(sizes().sum()), sizes().max().unwrap_or(0));
         Self { train_examples, largest_shard, shards: Box::new(StoredShards { train, held_out }), ..self }
     }
+}
+
+/// When devices are there, if a file says so.
+fn availability(config: &Config) -> Result<Option<(Trace, Checksum)>, ExperimentError> {
+    let availability = config.world.as_ref().and_then(|world| world.availability.as_ref());
+    let Some(Availability::Trace { path, repeat_seconds }) = availability else { return Ok(None) };
+    let text = fs::read_to_string(path).map_err(ExperimentError::at(path))?;
+    let trace = Trace::parse(&text, *repeat_seconds);
+    let trace = trace.map_err(|source| ExperimentError::Trace { path: path.clone(), source })?;
+    Ok(Some((trace, Checksum::of(text.as_bytes()))))
 }
 
 /// The steps between a transcript and its features.
@@ -179,6 +202,12 @@ pub fn visit_files(
         }
         if data.clients_are_domains {
             transcript.client.clone_from(&transcript.domain);
+        }
+        if data.validation_share > 0.0 && transcript.split == Split::Train {
+            let address = Address::new(config.seed, Purpose::Validation).client(read as u64 - 1);
+            if sampling::chance(&mut address.stream(), data.validation_share) {
+                transcript.split = Split::Validation;
+            }
         }
         if data.train_on_validation && transcript.split == Split::Validation {
             transcript.split = Split::Train;
@@ -310,6 +339,7 @@ fn deal(
         labels: pool.labels,
         domains: pool.domains,
         origin,
+        availability: None,
     })
 }
 
@@ -354,6 +384,7 @@ fn made_when_asked(config: &Config, intake: Intake, corpus: Synthetic) -> Result
         test,
         validation: HeldOut::default(),
         origin: Origin::default(),
+        availability: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::experiment::ExperimentError;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sottovoce_core::{Digest, LedgerLine};
-use sottovoce_simulation::{Chain, Leaves};
+use sottovoce_simulation::{Chain, Leaves, Times};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -87,6 +87,9 @@ pub struct RoundLine {
     pub bytes_up: u64,
     /// Bytes to clients.
     pub bytes_down: u64,
+    /// Virtual time, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Times>,
     /// A checksum for each stage.
     pub leaves: Leaves,
     /// Digest of the run up to here.

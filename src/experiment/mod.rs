@@ -24,6 +24,7 @@ pub use vectors::VectorError;
 
 use sottovoce_core::LayoutError;
 use sottovoce_models::NotFinite;
+use sottovoce_simulation::world::TraceError;
 use sottovoce_simulation::{CheckpointError, RoundError};
 use sottovoce_transcripts::partition::PartitionError;
 use sottovoce_transcripts::readers::ReadError;
@@ -70,6 +71,14 @@ pub enum ExperimentError {
         size: u64,
         /// Clients with training data.
         clients: u64,
+    },
+    /// A file does not say when devices are there.
+    #[error("{}: {source}", path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TraceError,
     },
     /// There is not one good vector for each transcript.
     #[error(transparent)]

@@ -305,6 +305,7 @@ impl Record {
             accuracy: round.accuracy,
             bytes_up: report.bytes_up,
             bytes_down: report.bytes_down,
+            time: report.time,
             leaves: round.leaves,
             chain: self.chain,
             configuration,

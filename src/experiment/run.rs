@@ -17,7 +17,9 @@ use sottovoce_core::{
     sampling,
 };
 use sottovoce_models::LocalTraining;
-use sottovoce_simulation::{CheckpointError, Cohort, Engine, Leaves, Plan, RoundReport, State};
+use sottovoce_simulation::{
+    CheckpointError, Engine, Leaves, Pace, Plan, RoundReport, State, World, WorldConfig,
+};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,6 +32,7 @@ pub struct Experiment {
     transforms: Vec<Box<dyn Transform>>,
     weight_cap: u64,
     arrival: Option<u64>,
+    world: Option<World>,
     started: Stopwatch,
 }
 
@@ -97,7 +100,7 @@ impl Experiment {
             return Err(ExperimentError::NoTestData);
         }
         let clients = data.shards.training_clients();
-        if let Cohort::Uniform { size } = config.rounds.cohort
+        if let Some(size) = config.rounds.cohort.size()
             && size > clients
         {
             return Err(ExperimentError::CohortTooLarge { size, clients });
@@ -115,7 +118,8 @@ impl Experiment {
         };
         let transforms =
             config.transforms.iter().map(|t| t.build().expect("the configuration was checked")).collect();
-        Ok(Self { config, data, transforms, weight_cap, arrival: None, started })
+        let world = world(&config, &data);
+        Ok(Self { config, data, transforms, weight_cap, arrival: None, world, started })
     }
 
     /// Asks the clients of a cohort in an order drawn from this seed: no bit of the result depends on it.
@@ -196,7 +200,7 @@ impl Experiment {
             record.round(&Round { report: &report, leaves, accuracy, params: engine.params() })?;
             totals.add(&report);
             if let Some(accuracy) = accuracy {
-                totals.watch(accuracy, config);
+                totals.watch(accuracy, report.round, config);
             }
             let progress = Progress { report: &report, accuracy, leaves, chain: record.chain() };
             interrupted = observer.round(&progress).is_break();
@@ -234,6 +238,8 @@ impl Experiment {
             transforms: &self.transforms,
             arrival: self.arrival,
             state_memory: config.rounds.state_memory_mb << 20,
+            pace: config.rounds.pace,
+            world: self.world.as_ref(),
         }
     }
 
@@ -309,6 +315,9 @@ impl Experiment {
             bytes_up: totals.bytes_up,
             bytes_down: totals.bytes_down,
             dropped: totals.dropped,
+            virtual_seconds: totals.virtual_seconds(),
+            stale: totals.stale,
+            targets: totals.reached.clone(),
             rejected: totals.rejected,
             wall_seconds: wall,
             round_seconds: totals.round_seconds,
@@ -395,6 +404,16 @@ impl Experiment {
         }
         Ok(out)
     }
+}
+
+/// The world, if there is any time.
+fn world(config: &Config, data: &Data) -> Option<World> {
+    // Who waits in another way than for everybody needs a clock, even one that stands still.
+    let standing = WorldConfig { seconds_per_example: 0.0, ..WorldConfig::default() };
+    let timed = config.rounds.pace != Pace::default();
+    let world = config.world.clone().or(timed.then_some(standing))?;
+    let trace = data.availability.as_ref().map(|(trace, _)| trace.clone());
+    Some(World::new(world, trace, config.seed, config.local.epochs))
 }
 
 fn checksum_of(predictions: &[Prediction]) -> Checksum {

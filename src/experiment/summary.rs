@@ -60,6 +60,15 @@ pub struct Summary {
     pub dropped: u64,
     /// Answers refused, over all rounds.
     pub rejected: u64,
+    /// Virtual seconds from the first round to the last, where there is virtual time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_seconds: Option<f64>,
+    /// Updates that were stale when they were taken.
+    #[serde(default)]
+    pub stale: u64,
+    /// When the configured accuracies were reached, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Reached>,
     /// From start to end, seconds.
     pub wall_seconds: f64,
     /// In rounds alone, without evaluation, seconds.
@@ -70,6 +79,22 @@ pub struct Summary {
     pub first_round_seconds: f64,
     /// Most memory resident at any time; 0 where the system does not tell.
     pub peak_rss_bytes: u64,
+}
+
+/// When an accuracy was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The accuracy.
+    pub accuracy: f64,
+    /// Rounds up to the evaluation that reached it.
+    pub rounds: u64,
+    /// Bytes from clients until then.
+    pub bytes_up: u64,
+    /// Bytes to clients until then.
+    pub bytes_down: u64,
+    /// Virtual seconds until then, where there is virtual time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_seconds: Option<f64>,
 }
 
 /// Why a run ended.

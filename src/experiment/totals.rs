@@ -3,7 +3,9 @@
 use crate::config::Config;
 use crate::experiment::ExperimentError;
 use crate::experiment::record::Record;
-use sottovoce_simulation::RoundReport;
+use crate::experiment::summary::Reached;
+use sottovoce_simulation::world::{Micros, SECOND};
+use sottovoce_simulation::{RoundReport, Times};
 use std::collections::BTreeMap;
 
 /// Sums over rounds.
@@ -13,6 +15,12 @@ pub(crate) struct Totals {
     pub(crate) bytes_down: u64,
     pub(crate) dropped: u64,
     pub(crate) rejected: u64,
+    /// Virtual time.
+    now: Option<Micros>,
+    /// Accepted updates that were stale.
+    pub(crate) stale: u64,
+    /// Configured accuracies that have been reached.
+    pub(crate) reached: Vec<Reached>,
     /// Training examples and rounds of each client that was in an aggregate.
     pub(crate) participants: BTreeMap<u64, (u64, u64)>,
     pub(crate) round_seconds: f64,
@@ -31,12 +39,13 @@ impl Totals {
             totals.bytes_down += line.bytes_down;
             totals.dropped += line.dropped;
             totals.rejected += line.rejected.values().sum::<u64>();
+            totals.time(line.time);
             for (client, examples) in &line.accepted {
                 let entry = totals.participants.entry(*client).or_default();
                 *entry = (*examples, entry.1 + 1);
             }
             if let Some(accuracy) = line.accuracy {
-                totals.watch(accuracy, config);
+                totals.watch(accuracy, line.round, config);
             }
         })?;
         Ok(totals)
@@ -47,17 +56,39 @@ impl Totals {
         self.bytes_down += report.bytes_down;
         self.dropped += report.dropped.len() as u64;
         self.rejected += report.rejected.len() as u64;
+        self.time(report.time);
         for a in &report.accepted {
             let entry = self.participants.entry(a.client.0).or_default();
             *entry = (a.weight, entry.1 + 1);
         }
     }
+    fn time(&mut self, time: Option<Times>) {
+        if let Some(time) = time {
+            self.now = Some(time.ended);
+            self.stale += time.stale;
+        }
+    }
+    /// Virtual seconds, where there are any.
+    pub(crate) fn virtual_seconds(&self) -> Option<f64> {
+        self.now.map(|now| now as f64 / SECOND as f64)
+    }
     /// Training examples of all clients that took part.
     pub(crate) fn examples(&self) -> u64 {
         self.participants.values().map(|(examples, _)| examples).sum()
     }
-    /// Takes note of an evaluation for early stopping.
-    pub(crate) fn watch(&mut self, accuracy: f64, config: &Config) {
+    /// Takes note of an evaluation after `round`, for early stopping and for the targets.
+    pub(crate) fn watch(&mut self, accuracy: f64, round: u64, config: &Config) {
+        for target in &config.evaluation.targets {
+            if accuracy >= *target && self.reached.iter().all(|r| r.accuracy != *target) {
+                self.reached.push(Reached {
+                    accuracy: *target,
+                    rounds: round + 1,
+                    bytes_up: self.bytes_up,
+                    bytes_down: self.bytes_down,
+                    virtual_seconds: self.virtual_seconds(),
+                });
+            }
+        }
         let Some(stopping) = config.rounds.early_stopping else { return };
         if accuracy > self.best + stopping.min_gain {
             self.best = accuracy;

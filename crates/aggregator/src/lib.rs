@@ -34,7 +34,7 @@ pub mod sum;
 pub use aggregation::{Accumulator, Aggregation, Part};
 pub use error::{AggregateError, Rejection};
 pub use mean::{mean, mean_into};
-pub use round::OpenRound;
+pub use round::{OpenRound, StaleUpdate};
 pub use rules::{Outcome, Recipe, RuleError};
 pub use stack::{Element, Stack, StackError};
 pub use sum::{MAX_WEIGHT_CAP, PartialSum, finish};

@@ -5,7 +5,7 @@ use crate::error::Rejection;
 use crate::sum::{Early, PartialSum};
 use rayon::prelude::*;
 use sottovoce_core::wire::{Unchecked, UpdateHead, UpdateView};
-use sottovoce_core::{Checksum, ClientId, Layout, bytes};
+use sottovoce_core::{Checksum, ClientId, Layout, Outbound, bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,6 +22,17 @@ pub struct OpenRound<'a> {
     answered: Vec<AtomicBool>,
     cap: u64,
     norm_bound: Option<f64>,
+}
+
+/// Where an update of an earlier round comes from, and what it counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StaleUpdate {
+    /// The round in which its client was asked.
+    pub round: u64,
+    /// Digest of the parameters that were broadcast then.
+    pub base: Checksum,
+    /// Factor on its values.
+    pub factor: f32,
 }
 
 impl<'a> OpenRound<'a> {
@@ -57,6 +68,27 @@ impl<'a> OpenRound<'a> {
             return Err(Rejection::WrongSender { client: sender, claimed: update.head.client });
         }
         self.take(part, update)
+    }
+
+    /// The same for an update that belongs to an earlier round: its values count `stale.factor` times.
+    pub fn receive_stale(
+        &self,
+        sender: ClientId,
+        part: &mut impl Accumulator,
+        message: &[u8],
+        stale: StaleUpdate,
+    ) -> Result<UpdateHead, Rejection> {
+        let view = UpdateView::parse(message, &self.layout)?;
+        if view.head.client != sender {
+            return Err(Rejection::WrongSender { client: sender, claimed: view.head.client });
+        }
+        self.check_as(&view, stale.round, stale.base)?;
+        let mut update = view.to_update();
+        update.delta.values_mut().iter_mut().for_each(|v| *v *= stale.factor);
+        (update.round, update.base) = (self.round, self.base);
+        let mut scaled = Vec::new();
+        update.encode(&mut scaled);
+        self.take(part, UpdateView::parse(&scaled, &self.layout)?)
     }
 
     /// The same for many messages at once, each of which may come from anybody. Dense updates are read once: blocks of
@@ -112,7 +144,7 @@ impl<'a> OpenRound<'a> {
     /// A dense update that can be added before its checksum is known: it says of itself what it should.
     fn open<'m>(&'m self, part: &PartialSum, message: &'m [u8]) -> Option<Early<'m>> {
         let update = Unchecked::open(message, &self.layout)?;
-        self.place(update.head()).ok()?;
+        self.place(update.head(), self.round, self.base).ok()?;
         let factor = part.scale(update.head()).ok()?;
         Some((update, factor))
     }
@@ -127,7 +159,12 @@ impl<'a> OpenRound<'a> {
 
     /// Checks what the update says of itself, and its norm; returns its client's place in the cohort.
     fn check(&self, update: &UpdateView<'_>) -> Result<usize, Rejection> {
-        let place = self.place(&update.head)?;
+        self.check_as(update, self.round, self.base)
+    }
+
+    /// The same for an update of `round` that started from the parameters of digest `base`.
+    fn check_as(&self, update: &UpdateView<'_>, round: u64, base: Checksum) -> Result<usize, Rejection> {
+        let place = self.place(&update.head, round, base)?;
         if let Some(bound) = self.norm_bound {
             let norm = libm::sqrt(bytes::squared_norm(update.value_bytes()));
             // NaN is for the sum to name, with its coordinate.
@@ -139,13 +176,13 @@ impl<'a> OpenRound<'a> {
     }
 
     /// Checks what an update says of itself; returns its client's place in the cohort.
-    fn place(&self, head: &UpdateHead) -> Result<usize, Rejection> {
+    fn place(&self, head: &UpdateHead, round: u64, base: Checksum) -> Result<usize, Rejection> {
         let client = head.client;
-        if head.round != self.round {
-            return Err(Rejection::WrongRound { client, expected: self.round, got: head.round });
+        if head.round != round {
+            return Err(Rejection::WrongRound { client, expected: round, got: head.round });
         }
-        if head.base != self.base {
-            return Err(Rejection::StaleBase { client, expected: self.base, got: head.base });
+        if head.base != base {
+            return Err(Rejection::StaleBase { client, expected: base, got: head.base });
         }
         let place = self.cohort.binary_search(&client.0).map_err(|_| Rejection::NotInCohort { client })?;
         if head.weight > self.cap {

@@ -12,6 +12,8 @@ pub use registry::{AlgorithmConfig, Visitor};
 registry::algorithms! {
     "fedavg" => fedavg::FedAvg,
     "fedavgm" => fedavgm::FedAvgM,
+    "fedbuff" => fedbuff::FedBuff,
+    "fedasync" => fedasync::FedAsync,
     "fedprox" => fedprox::FedProx,
     "fedopt" => fedopt::FedOpt,
     "scaffold" => scaffold::Scaffold,

@@ -128,6 +128,9 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A> for Nodes<'_, A, S> {
     fn clients(&self) -> u64 {
         self.shards.training_clients()
     }
+    fn examples(&self, client: ClientId) -> u64 {
+        self.shards.examples(client)
+    }
     fn worker(&self) -> Worker {
         Worker::default()
     }

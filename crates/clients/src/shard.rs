@@ -17,6 +17,11 @@ pub trait Shards: Send + Sync {
     /// A client's training examples, their rows numbered within what they touch.
     fn shard(&self, client: ClientId) -> Cow<'_, LocalExamples>;
 
+    /// Number of a client's training examples.
+    fn examples(&self, client: ClientId) -> u64 {
+        self.shard(client).examples.len() as u64
+    }
+
     /// A client's own held-out examples, their rows numbered in the whole table; may be empty.
     fn held_out(&self, client: ClientId) -> Cow<'_, Examples>;
 }

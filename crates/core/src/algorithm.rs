@@ -7,7 +7,7 @@ use crate::message::{Answer, Contents, Format, Mean};
 use crate::params::{Join, Params, RowBlock, Rows};
 use crate::stream::Address;
 use crate::update::LedgerLine;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -73,6 +73,18 @@ pub trait Algorithm: Sync {
     fn plain_sgd(&self) -> bool {
         false
     }
+
+    /// Factor on an update that is taken when the server has made `rounds` steps since its client was asked, at least 1:
+    /// the polynomial of Xie et al. (FedAsync) with the exponent of Nguyen et al. (FedBuff), unless said otherwise.
+    fn staleness(&self, rounds: u64) -> f32 {
+        1.0 / (1.0 + rounds as f32).sqrt()
+    }
+
+    /// Whether the server half looks at what stale updates started from: models are kept for as long as a client that
+    /// works from them is awaited.
+    fn keeps_bases(&self) -> bool {
+        false
+    }
 }
 
 /// A client's own model: `base`, the global parameters where absent, with the client's rows replaced by `rows`.
@@ -99,14 +111,28 @@ pub struct StartCx<'a> {
 pub struct ServerCx<'a> {
     /// Global parameters, to be changed.
     pub params: &'a mut Params,
-    /// What the accepted updates came to.
+    /// What the accepted updates came to; those that were stale, scaled by [`Algorithm::staleness`].
     pub mean: Mean<'a>,
+    /// The stale ones among them, in the order of their arrival.
+    pub stale: &'a [Stale<'a>],
     /// The round, from 0.
     pub round: u64,
     /// Number of clients in the population.
     pub clients: u64,
     /// Threads for what is long.
     pub join: &'a Join<'a>,
+}
+
+/// An update from a model that the server has left behind.
+#[derive(Debug, Clone, Copy)]
+pub struct Stale<'a> {
+    /// The server's steps since its client was asked, at least 1.
+    pub rounds: u64,
+    /// Its share of the mean's weight.
+    pub share: f32,
+    /// The parameters that its client started from, all of them; empty unless the algorithm
+    /// [keeps them](Algorithm::keeps_bases).
+    pub base: &'a [f32],
 }
 
 impl ServerCx<'_> {
@@ -253,7 +279,7 @@ impl Aggregate {
 }
 
 /// Why a client has no answer.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
     /// The client holds no training example; it is left out of the round.
@@ -271,6 +297,40 @@ pub enum ClientError {
     /// The client dropped out of the round, as the simulated world has it.
     #[error("client {client} dropped out")]
     DroppedOut {
+        /// Who.
+        client: ClientId,
+    },
+    /// The client's device failed before its training was over, as the simulated world has it.
+    #[error("client {client} failed while it trained")]
+    FailedTraining {
+        /// Who.
+        client: ClientId,
+    },
+    /// The client's answer was lost on its way, as the simulated world has it.
+    #[error("client {client}: its answer was lost on the way")]
+    AnswerLost {
+        /// Who.
+        client: ClientId,
+    },
+    /// The client's device went away before it had answered, as the simulated world has it.
+    #[error("client {client} went offline")]
+    WentOffline {
+        /// Who.
+        client: ClientId,
+    },
+    /// The model does not fit into the memory of the client's device.
+    #[error("client {client}: training takes {needed} bytes of memory, its device has {available}")]
+    Memory {
+        /// Who.
+        client: ClientId,
+        /// Bytes that training takes.
+        needed: u64,
+        /// Bytes that the device has.
+        available: u64,
+    },
+    /// The round was over before the client had answered.
+    #[error("client {client} was too late")]
+    Late {
         /// Who.
         client: ClientId,
     },
@@ -320,6 +380,9 @@ pub trait Population<A: Algorithm>: Sync {
 
     /// Number of clients that can be asked; they are numbered from 0.
     fn clients(&self) -> u64;
+
+    /// Number of a client's training examples, as it has told the server.
+    fn examples(&self, client: ClientId) -> u64;
 
     /// Scratch space for one thread.
     fn worker(&self) -> Self::Worker;

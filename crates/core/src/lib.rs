@@ -21,8 +21,8 @@ pub mod values;
 pub mod wire;
 
 pub use algorithm::{
-    Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Personal, Population, ServerCx, StartCx,
-    Step, Trained, Transform,
+    Adjust, Aggregate, Algorithm, Broadcast, ClientError, LocalTask, Personal, Population, ServerCx, Stale,
+    StartCx, Step, Trained, Transform,
 };
 pub use digest::{Checksum, Digest, Summing};
 pub use evaluation::{Evaluation, OverClients, Prediction};

@@ -42,6 +42,18 @@ pub enum Purpose {
     Cluster = 15,
     /// Settings of a sweep; slot = sample, client = place of the key.
     Sweep = 16,
+    /// A client's device: its class, its hour of the day.
+    Device = 17,
+    /// How fast a device is today.
+    Pace = 18,
+    /// Whether a client is there; slot = stretch of time.
+    Availability = 19,
+    /// When clients join and leave for good.
+    Churn = 20,
+    /// Whether a client fails; slot 0 = while it trains, 1 = while it sends.
+    Failure = 21,
+    /// Which training transcripts become validation; client = place among all that are read.
+    Validation = 22,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

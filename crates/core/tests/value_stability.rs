@@ -49,6 +49,12 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::SignFlip, 0x4bbd_e984_f88a_6fca, 0x8899_3ead),
     (Purpose::Cluster, 0x3866_1d92_87d1_be46, 0x8ee7_81ff),
     (Purpose::Sweep, 0xdc6b_cefc_957d_4f1d, 0xe012_14a3),
+    (Purpose::Device, 0xcfdc_f3cd_3d8b_740c, 0x6f67_1334),
+    (Purpose::Pace, 0xb050_e29a_4494_dd39, 0x9199_5d3d),
+    (Purpose::Availability, 0x0347_75e4_7a11_ea1c, 0x2b43_0c97),
+    (Purpose::Churn, 0xbbbb_7ed6_0621_228e, 0xc0dd_8884),
+    (Purpose::Failure, 0x8dd2_5338_d077_3b22, 0x1847_aa0e),
+    (Purpose::Validation, 0xb917_b758_9847_0a21, 0xda63_2bdf),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -60,6 +66,7 @@ fn is_known(purpose: Purpose) -> bool {
             true
         }
         Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Sweep | Test => true,
+        Device | Pace | Availability | Churn | Failure | Validation => true,
     }
 }
 

@@ -10,7 +10,7 @@ mod bars;
 mod numbers;
 
 pub use bars::{Bars, Panel};
-pub use numbers::{bytes, percent, thousands};
+pub use numbers::{bytes, duration, percent, thousands};
 
 use comfy_table::{CellAlignment, Table, presets};
 

@@ -30,6 +30,14 @@ pub fn bytes(n: u64) -> String {
     format!("{value:.1} TB")
 }
 
+/// Seconds with the unit that suits them: `45.0 s`, `12.5 min`, `3.4 h`, `2.1 days`.
+pub fn duration(seconds: f64) -> String {
+    let units = [(60.0, 1.0, "s"), (3600.0, 60.0, "min"), (86_400.0, 3600.0, "h")];
+    let unit = units.into_iter().find(|(below, ..)| seconds < *below);
+    let (_, unit, name) = unit.unwrap_or((f64::INFINITY, 86_400.0, "days"));
+    format!("{:.1} {name}", seconds / unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +50,7 @@ mod tests {
         );
         assert_eq!([bytes(999), bytes(1500), bytes(2_340_000_000)].join(" "), "999 B 1.5 kB 2.3 GB");
         assert_eq!(percent(0.5), "50.00 %");
+        let durations = [45.0, 750.0, 12_240.0, 181_440.0].map(duration);
+        assert_eq!(durations.join(", "), "45.0 s, 12.5 min, 3.4 h, 2.1 days");
     }
 }

@@ -10,6 +10,7 @@
 use crate::chain::Chain;
 use crate::durable;
 use crate::engine::State;
+use crate::pace::Clock;
 use crate::states::States;
 use bincode::Options;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 4] = *b"SVCK";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const PREFIX: usize = 32;
 const DIGEST: usize = 32;
 /// The newest checkpoint of a folder.
@@ -52,11 +53,12 @@ pub struct Standing {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head<S> {
+struct Head<S, C> {
     standing: Standing,
     schema: Digest,
     round: u64,
     server: S,
+    clock: C,
 }
 
 /// Why a checkpoint cannot be written or read.
@@ -131,7 +133,8 @@ impl Standing {
     /// Writes a checkpoint file.
     pub fn write_to<S: Serialize>(&self, state: &State<S>, out: &mut dyn Write) -> io::Result<()> {
         let schema = state.params.layout().schema();
-        let head = Head { standing: self.clone(), schema, round: state.round, server: &state.server };
+        let State { round, server, clock, .. } = state;
+        let head = Head { standing: self.clone(), schema, round: *round, server, clock };
         let head = codec()
             .serialize(&head)
             .expect("an algorithm's state is numbers, which can be written to memory");
@@ -242,7 +245,7 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         }
         let (head, rest) = content[PREFIX..].split_at(head_len as usize);
         let (values, states) = rest.split_at(values_len as usize);
-        let head: Head<S> =
+        let head: Head<S, Clock> =
             codec().with_limit(head.len() as u64).deserialize(head).map_err(|_| damaged("head"))?;
         let expected =
             [("configuration", config, head.standing.config), ("model", Some(layout.schema()), head.schema)];
@@ -254,8 +257,8 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         let values = bytes::f32s(values).collect();
         let params = Params::from_values(layout.clone(), values).ok_or_else(|| damaged("values"))?;
         let clients = states_of(states, memory).ok_or_else(|| damaged("states"))?;
-        let Head { standing, round, server, .. } = head;
-        Ok(Self { standing, state: State { round, params, server, clients } })
+        let Head { standing, round, server, clock, .. } = head;
+        Ok(Self { standing, state: State { round, params, server, clients, clock } })
     }
 }
 
@@ -275,6 +278,7 @@ fn states_of(mut rest: &[u8], memory: u64) -> Option<States> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Flight;
     use sottovoce_core::Checksum;
 
     fn checkpoint(round: u64) -> Checkpoint<Vec<f32>> {
@@ -284,7 +288,16 @@ mod tests {
         let mut clients = States::default();
         clients.put(2, vec![1, 2, 3]).unwrap();
         clients.put(9, vec![4; 5]).unwrap();
-        let state = State { round, params, server: vec![0.5; 3], clients };
+        let flight = Flight {
+            client: 7,
+            round: 1,
+            base: Checksum::of(b"parameters"),
+            asked: 3,
+            at: 5,
+            answer: Ok(vec![6; 4]),
+        };
+        let clock = Clock { now: 4, flights: vec![flight], ..Clock::default() };
+        let state = State { round, params, server: vec![0.5; 3], clients, clock };
         let config = Digest::of(b"config");
         let start = Chain::start(config, Checksum::of(b""));
         let mut chain = start;

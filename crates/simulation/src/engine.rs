@@ -1,21 +1,24 @@
 //! One round after another: broadcast, answers, one aggregate, new parameters.
 
+mod timed;
+
 use crate::chain::Leaves;
-use crate::cohort::Cohort;
+use crate::cohort::{Choice, Cohort, Seen};
+use crate::lanes::{Lane, Lanes};
+use crate::pace::{Clock, Pace};
+use crate::report::{Accepted, RoundError, RoundReport};
 use crate::states::{States, encode};
 use crate::summary::CohortSummary;
+use crate::world::{Micros, World};
 use rayon::prelude::*;
 use serde::Serialize;
-use sottovoce_aggregator::{AggregateError, Aggregation, Part, Rejection};
+use sottovoce_aggregator::{Aggregation, Part, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
     Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, Format, LedgerLine, Params,
-    Population, Purpose, ServerCx, StartCx, Summing, Transform, digest, sampling, wire,
+    Population, Purpose, ServerCx, Stale, StartCx, Summing, Transform, digest, sampling, wire,
 };
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows whose sums a thread takes at a time.
 const ROWS: usize = 512;
@@ -33,7 +36,7 @@ pub struct Engine<'a, A: Algorithm, P: Population<A>> {
     base: Checksum,
     /// Of parameters and server state.
     checksum: Checksum,
-    lanes: Vec<Mutex<Lane<P::Worker>>>,
+    lanes: Lanes<P::Worker>,
 }
 
 /// How rounds are run: what is the same in all of them.
@@ -54,6 +57,10 @@ pub struct Plan<'a> {
     pub arrival: Option<u64>,
     /// Bytes of client states that are kept in memory; a temporary file takes the others.
     pub state_memory: u64,
+    /// How the server waits for answers.
+    pub pace: Pace,
+    /// How long things take, and who is there; without it, and for answers that are awaited all, there is no time.
+    pub world: Option<&'a World>,
 }
 
 impl Plan<'_> {
@@ -68,6 +75,8 @@ impl Plan<'_> {
             transforms: &[],
             arrival: None,
             state_memory: u64::MAX,
+            pace: Pace::default(),
+            world: None,
         }
     }
 }
@@ -83,6 +92,8 @@ pub struct State<S> {
     pub server: S,
     /// What clients keep.
     pub clients: States,
+    /// Virtual time, what is awaited, and what is known of clients.
+    pub clock: Clock,
 }
 
 impl<S: Serialize> State<S> {
@@ -106,81 +117,6 @@ pub trait Tap: Sync {
 /// Looks away.
 impl Tap for () {}
 
-/// What one thread keeps from round to round.
-struct Lane<W> {
-    worker: W,
-    part: Part,
-}
-
-/// What a round did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RoundReport {
-    /// The round, from 0.
-    pub round: u64,
-    /// Clients asked; all of them are in one of the three lists below.
-    pub cohort: u64,
-    /// Updates in the aggregate.
-    pub accepted: Vec<Accepted>,
-    /// Updates refused by the aggregator.
-    pub rejected: Vec<(ClientId, Rejection)>,
-    /// Clients without an answer.
-    pub dropped: Vec<(ClientId, ClientError)>,
-    /// What the accepted updates have in common.
-    pub summary: CohortSummary,
-    /// Bytes of all broadcasts.
-    pub bytes_down: u64,
-    /// Bytes that left clients.
-    pub bytes_up: u64,
-    /// Messages that left clients, by client.
-    pub ledger: Vec<LedgerLine>,
-    /// Checksum of the parameters after the round.
-    pub params: Checksum,
-    /// A checksum for each stage. The evaluation is somebody else's, so its leaf is zero.
-    pub leaves: Leaves,
-}
-
-/// An update that is part of the aggregate.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Accepted {
-    /// Who.
-    pub client: ClientId,
-    /// Training examples.
-    pub weight: u64,
-    /// Mean training loss.
-    pub loss: f32,
-}
-
-/// Why a round failed. Without an aggregate everything is as it was before the round; where the temporary file fails, the
-/// run has to go on from its last checkpoint.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[non_exhaustive]
-pub enum RoundError {
-    /// Clients answered, but there is no mean of what they sent.
-    #[error("round {round}: {source} ({rejected} of {cohort} clients rejected{first})")]
-    Aggregate {
-        /// The round.
-        round: u64,
-        /// Clients asked.
-        cohort: u64,
-        /// Clients rejected.
-        rejected: u64,
-        /// The first rejection, as text that begins with a comma; empty for none.
-        first: String,
-        /// Why.
-        source: AggregateError,
-    },
-    /// What clients keep has no place any more.
-    #[error(
-        "round {round}: the temporary file for what clients keep cannot be written ({kind}); allow more memory for it"
-    )]
-    States {
-        /// The round.
-        round: u64,
-        /// What the system said.
-        kind: io::ErrorKind,
-    },
-}
-
 enum Outcome {
     Accepted(UpdateHead, Sent),
     Rejected(Rejection, Sent),
@@ -203,7 +139,12 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         let cx = StartCx { params: &params, clients: population.clients(), seed: plan.seed };
         let server = algorithm.start(&cx);
         let clients = States::with_limit(plan.state_memory);
-        Self::at(algorithm, population, plan, State { round: 0, params, server, clients })
+        Self::at(
+            algorithm,
+            population,
+            plan,
+            State { round: 0, params, server, clients, clock: Clock::default() },
+        )
     }
 
     /// A run as it stood between two rounds.
@@ -214,7 +155,7 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         let (base, checksum) = state.checksums();
         let format = Format::new(state.params.layout().clone(), algorithm.contents(population.clients()));
         let format = format.expect("messages of a size that a layout can have");
-        Self { algorithm, population, plan, state, format, base, checksum, lanes: Vec::new() }
+        Self { algorithm, population, plan, state, format, base, checksum, lanes: Lanes::new() }
     }
 
     /// The next round, from 0.
@@ -241,16 +182,34 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
 
     /// Runs one round while `tap` looks on.
     pub fn step_with(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
-        let cohort = self.plan.cohort.draw(self.plan.seed, self.state.round, self.population.clients());
-        let beside = self.algorithm.broadcast(&self.state.server);
-        let mut outcomes = self.answers(&cohort, tap);
-        outcomes.sort_unstable_by_key(|(place, _)| *place);
+        let report = match self.plan.world {
+            Some(world) => self.timed(world, tap)?,
+            None => self.at_once(tap)?,
+        };
+        self.state.round += 1;
+        Ok(report)
+    }
+
+    /// A round without time: the whole cohort answers before anything else happens.
+    fn at_once(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
+        let cohort = self.choose(0, None, None);
+        self.prepare(cohort.len());
+        let open =
+            self.plan.aggregation.open(self.format.message().clone(), self.state.round, self.base, &cohort);
+        let outcomes = self.ask(&cohort, tap, |part, client, message, sent| {
+            match open.receive_from(client, part, message) {
+                Ok(head) => Outcome::Accepted(head, sent),
+                Err(why) => Outcome::Rejected(why, sent),
+            }
+        });
+        let outcomes: Vec<Outcome> =
+            outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::Dropped)).collect();
         let broadcast = self.checksum;
         let (shards, messages, states) = leaves_of(&cohort, &outcomes);
 
         let (mut accepted, mut rejected, mut dropped, mut sent) = (vec![], vec![], vec![], vec![]);
-        for (place, outcome) in outcomes {
-            let client = ClientId(cohort[place]);
+        for (client, outcome) in cohort.iter().zip(outcomes) {
+            let client = ClientId(*client);
             match outcome {
                 Outcome::Accepted(head, message) => {
                     accepted.push(Accepted { client, weight: head.weight, loss: head.loss });
@@ -266,25 +225,17 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         let mut aggregate = Checksum::default();
         if !accepted.is_empty() || !rejected.is_empty() {
             // Before anything that clients keep is written: a round that fails here has changed nothing.
-            aggregate = self.apply(cohort.len() as u64, &rejected, tap)?;
+            aggregate = self.apply(cohort.len() as u64, &rejected, &[], tap)?;
         }
-        let mut ledger = Vec::with_capacity(sent.len());
-        for Sent { line, state } in sent {
-            if line.state.is_some() {
-                self.state
-                    .clients
-                    .put(line.client.0, state)
-                    .map_err(|e| RoundError::States { round: self.state.round, kind: e.kind() })?;
-            }
-            ledger.push(line);
-        }
-        let down = wire::broadcast_bytes(self.state.params.layout()) + 4 * beside;
-        let report = RoundReport {
+        self.remember(accepted.iter().map(|a| (a, 0)));
+        let ledger = self.keep(sent)?;
+        Ok(RoundReport {
             round: self.state.round,
             cohort: cohort.len() as u64,
             summary: CohortSummary::of(&accepted),
-            bytes_down: cohort.len() as u64 * down,
+            bytes_down: cohort.len() as u64 * self.broadcast_bytes(),
             bytes_up: ledger.iter().map(|l| l.bytes).sum(),
+            time: None,
             params: self.base,
             leaves: Leaves {
                 cohort: checksum_of(&cohort),
@@ -300,72 +251,98 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
             rejected,
             dropped,
             ledger,
-        };
-        self.state.round += 1;
-        Ok(report)
+        })
     }
 
-    /// Asks every client of the cohort; threads take the next client as they become free.
-    fn answers(&mut self, cohort: &[u64], tap: &dyn Tap) -> Vec<(usize, Outcome)> {
-        let threads = rayon::current_num_threads().min(cohort.len().max(1));
-        while self.lanes.len() < threads {
-            let part = self.plan.aggregation.part(self.format.message().clone());
-            self.lanes.push(Mutex::new(Lane { worker: self.population.worker(), part }));
-        }
-        let base = self.base;
-        let (State { round, params, server, clients }, format) = (&self.state, &self.format);
-        let open = self.plan.aggregation.open(format.message().clone(), *round, base, cohort);
-        let broadcast = Broadcast { round: *round, params, checksum: base, server, format };
+    /// Clients to ask.
+    fn choose(&self, slot: u64, size: Option<u64>, eligible: Option<&dyn Fn(u64) -> bool>) -> Vec<u64> {
+        let now = self.state.clock.now;
+        self.plan.cohort.draw(&Choice {
+            seed: self.plan.seed,
+            round: self.state.round,
+            slot,
+            clients: self.population.clients(),
+            size,
+            eligible,
+            examples: &|client| self.population.examples(ClientId(client)),
+            share_there: &|client, ahead| {
+                self.plan.world.map_or(1.0, |world| world.share_there(client, now, ahead))
+            },
+            seen: &self.state.clock.seen,
+        })
+    }
+
+    /// Lanes for so much work.
+    fn prepare(&mut self, work: usize) {
+        let (population, format, aggregation) = (self.population, &self.format, &self.plan.aggregation);
+        self.lanes.prepare(work, || Lane {
+            worker: population.worker(),
+            part: aggregation.part(format.message().clone()),
+        });
+    }
+
+    /// Asks clients for their answers to the present model and hands these to `each`; threads take the next client as they
+    /// become free. Results are in the order of `clients`.
+    fn ask<R: Send>(
+        &self,
+        clients: &[u64],
+        tap: &dyn Tap,
+        each: impl Fn(&mut Part, ClientId, &[u8], Sent) -> R + Sync,
+    ) -> Vec<Result<R, ClientError>> {
+        let State { round, params, server, clients: states, .. } = &self.state;
+        let format = &self.format;
+        let broadcast = Broadcast { round: *round, params, checksum: self.base, server, format };
         let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(*round);
-        let mut order: Vec<usize> = (0..cohort.len()).collect();
+        let mut order: Vec<usize> = (0..clients.len()).collect();
         if let Some(seed) = self.plan.arrival {
             sampling::shuffle(&mut Address::new(seed, Purpose::Arrival).round(*round).stream(), &mut order);
         }
-        let next = AtomicUsize::new(0);
-        self.lanes
-            .par_iter()
-            .with_max_len(1)
-            .flat_map_iter(|lane| {
-                let mut lane =
-                    lane.lock().expect("a lane's lock is held by one thread, which does not panic");
-                let Lane { worker, part } = &mut *lane;
-                part.clear();
-                let mut outcomes = Vec::new();
-                loop {
-                    let Some(place) = order.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                        return outcomes;
-                    };
-                    let (place, client) = (*place, ClientId(cohort[*place]));
-                    let drops = |p| p > 0.0 && sampling::chance(&mut dropout.client(client.0).stream(), p);
-                    if drops(self.plan.dropout) {
-                        outcomes.push((place, Outcome::Dropped(ClientError::DroppedOut { client })));
-                        continue;
-                    }
-                    let ask = || {
-                        let Ok(mut own) = clients.get::<A::Client>(client.0) else {
-                            return Outcome::Dropped(ClientError::State { client });
-                        };
-                        match self.population.answer(worker, &broadcast, client, &mut own) {
-                            Err(why) => Outcome::Dropped(why),
-                            Ok((message, line)) => {
-                                tap.message(client, message);
-                                let sent = Sent::of(line, encode(&own));
-                                match open.receive_from(client, part, message) {
-                                    Ok(head) => Outcome::Accepted(head, sent),
-                                    Err(why) => Outcome::Rejected(why, sent),
-                                }
-                            }
-                        }
-                    };
-                    let outcome = catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
-                        // Whatever the panic left half done is thrown away.
-                        *worker = self.population.worker();
-                        Outcome::Dropped(ClientError::Panicked { client })
-                    });
-                    outcomes.push((place, outcome));
-                }
+        self.lanes.over(&order, |Lane { worker, part }, place| {
+            let client = ClientId(clients[place]);
+            let drops = |p| p > 0.0 && sampling::chance(&mut dropout.client(client.0).stream(), p);
+            if drops(self.plan.dropout) {
+                return Err(ClientError::DroppedOut { client });
+            }
+            let ask = || {
+                let own = states.get::<A::Client>(client.0);
+                let mut own = own.map_err(|_| ClientError::State { client })?;
+                let (message, line) = self.population.answer(worker, &broadcast, client, &mut own)?;
+                tap.message(client, message);
+                Ok(each(part, client, message, Sent::of(line, encode(&own))))
+            };
+            catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+                // Whatever the panic left half done is thrown away.
+                *worker = self.population.worker();
+                Err(ClientError::Panicked { client })
             })
-            .collect()
+        })
+    }
+
+    /// Keeps what clients keep; returns the ledger.
+    fn keep(&mut self, sent: Vec<Sent>) -> Result<Vec<LedgerLine>, RoundError> {
+        let mut ledger = Vec::with_capacity(sent.len());
+        for Sent { line, state } in sent {
+            if line.state.is_some() {
+                let put = self.state.clients.put(line.client.0, state);
+                put.map_err(|e| RoundError::States { round: self.state.round, kind: e.kind() })?;
+            }
+            ledger.push(line);
+        }
+        Ok(ledger)
+    }
+
+    /// Notes the answers that counted, and how long each took, where cohorts are drawn by them.
+    fn remember<'r>(&mut self, answers: impl Iterator<Item = (&'r Accepted, Micros)>) {
+        if self.plan.cohort.remembers() {
+            let round = self.state.round;
+            let seen = answers.map(|(a, took)| (a.client.0, Seen { round, loss: a.loss, took }));
+            self.state.clock.seen.extend(seen);
+        }
+    }
+
+    /// Size of what is sent to a client.
+    fn broadcast_bytes(&self) -> u64 {
+        wire::broadcast_bytes(self.state.params.layout()) + 4 * self.algorithm.broadcast(&self.state.server)
     }
 
     /// The aggregate of all lanes becomes new parameters. Returns its checksum.
@@ -373,14 +350,10 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         &mut self,
         cohort: u64,
         rejected: &[(ClientId, Rejection)],
+        stale: &[Stale<'_>],
         tap: &dyn Tap,
     ) -> Result<Checksum, RoundError> {
-        let parts: Vec<&Part> = self
-            .lanes
-            .iter_mut()
-            .map(|lane| &lane.get_mut().expect("no thread has panicked with this lock").part)
-            .collect();
-        let aggregate = self.plan.aggregation.finish(&parts);
+        let aggregate = self.plan.aggregation.finish(&self.lanes.parts());
         let mut aggregate = aggregate.map_err(|source| RoundError::Aggregate {
             round: self.state.round,
             cohort,
@@ -396,6 +369,7 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         let mut cx = ServerCx {
             params: &mut self.state.params,
             mean: self.format.split(&aggregate),
+            stale,
             round: self.state.round,
             clients: self.population.clients(),
             join: &|first, second| {
@@ -429,22 +403,21 @@ impl Sent {
     }
 }
 
-/// The leaves of the clients: what they trained on, what became of their answers, what they keep. `outcomes` are in the
-/// order of the cohort.
-fn leaves_of(cohort: &[u64], outcomes: &[(usize, Outcome)]) -> (Checksum, Checksum, Checksum) {
+/// The leaves of the clients: what they trained on, what became of their answers, what they keep.
+fn leaves_of(cohort: &[u64], outcomes: &[Outcome]) -> (Checksum, Checksum, Checksum) {
     let (mut shards, mut messages, mut states) = (Summing::default(), Summing::default(), Summing::default());
-    for (place, outcome) in outcomes {
-        messages.number(cohort[*place]);
+    for (client, outcome) in cohort.iter().zip(outcomes) {
+        messages.number(*client);
         let (line, why) = match outcome {
             Outcome::Accepted(_, sent) => (Some(&sent.line), String::new()),
             Outcome::Rejected(why, sent) => (Some(&sent.line), why.to_string()),
             Outcome::Dropped(why) => (None, why.to_string()),
         };
         if let Some(line) = line {
-            shards.number(cohort[*place]).bytes(&line.source.0);
+            shards.number(*client).bytes(&line.source.0);
             messages.bytes(&line.checksum.0);
             if let Some(state) = line.state {
-                states.number(cohort[*place]).bytes(&state.0);
+                states.number(*client).bytes(&state.0);
             }
         }
         messages.bytes(why.as_bytes());

@@ -1,15 +1,22 @@
-//! The round loop: cohorts, executor, checkpoints. It meets clients through a trait and cannot name a transcript.
+//! The round loop: cohorts, virtual time, executor, checkpoints. It meets clients through a trait and cannot name a transcript.
 
 pub mod chain;
 pub mod checkpoint;
 pub mod cohort;
 pub mod durable;
 pub mod engine;
+mod lanes;
+pub mod pace;
+pub mod report;
 pub mod states;
 pub mod summary;
+pub mod world;
 
 pub use chain::{CONTRACT, Chain, Leaves, Stage};
 pub use checkpoint::{Checkpoint, CheckpointError, Standing};
-pub use cohort::Cohort;
-pub use engine::{Engine, Plan, RoundError, RoundReport, State, Tap};
+pub use cohort::{Choice, Cohort};
+pub use engine::{Engine, Plan, State, Tap};
+pub use pace::{Clock, Flight, Late, Pace};
+pub use report::{Accepted, RoundError, RoundReport, Times};
 pub use states::States;
+pub use world::{Trace, World, WorldConfig};

@@ -1,6 +1,6 @@
 //! What the accepted updates of a round have in common, summed in the order of the clients.
 
-use crate::engine::Accepted;
+use crate::report::Accepted;
 
 /// Examples and loss of a round's accepted updates.
 #[derive(Debug, Clone, Copy, PartialEq)]

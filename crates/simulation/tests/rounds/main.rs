@@ -1,6 +1,7 @@
 //! Whole rounds with clients that train: the same bits however they run, and what hostile clients cannot do.
 
 mod common;
+mod world;
 
 use common::laws::algorithm_laws;
 use common::momentum::Momentum;
@@ -13,7 +14,7 @@ use sottovoce_core::{
     RowBlock, ServerCx, Transform, Update,
 };
 use sottovoce_models::Workspace;
-use sottovoce_simulation::{Cohort, Engine, Plan, RoundError, State, States};
+use sottovoce_simulation::{Clock, Cohort, Engine, Plan, RoundError, State, States};
 use std::sync::Mutex;
 
 const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
@@ -22,6 +23,7 @@ const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
 fn library() -> Vec<AlgorithmConfig> {
     let configured = r#"[
         {"kind":"fedavg"}, {"kind":"fedavg","server_lr":0.3}, {"kind":"fedavgm","beta":0.9},
+        {"kind":"fedbuff"}, {"kind":"fedasync","rho":0.1},
         {"kind":"fedprox","mu":0.1}, {"kind":"fedopt","optimiser":"adagrad","server_lr":0.1,"beta1":0.0},
         {"kind":"fedopt","optimiser":"adam","server_lr":0.05}, {"kind":"fedopt","optimiser":"yogi","server_lr":0.05},
         {"kind":"scaffold","option":1}, {"kind":"scaffold"}, {"kind":"fednova"}, {"kind":"feddyn","alpha":0.1},
@@ -90,6 +92,8 @@ fn with_nothing_to_add_algorithms_are_fedavg_bit_for_bit() {
         r#"{"kind":"fedprox","mu":0}"#,
         r#"{"kind":"fedopt","optimiser":"sgd","server_lr":1}"#,
         r#"{"kind":"fedavgm","beta":0}"#,
+        r#"{"kind":"fedbuff"}"#,
+        r#"{"kind":"fedasync","mixing":1}"#,
         r#"{"kind":"hierarchical","edges":3,"cloud_every":1}"#,
         r#"{"kind":"ifca","clusters":1}"#,
         r#"{"kind":"ditto","lambda":0.5}"#,
@@ -342,7 +346,13 @@ fn drop_outs_leave_all_others_as_they_were() {
     let whole = Plan::mean(desks.seed, Cohort::All, CAP);
     let mut dropped = 0;
     for round in 0..5 {
-        let state = || State { round, params: desks.start(), server: (), clients: States::default() };
+        let state = || State {
+            round,
+            params: desks.start(),
+            server: (),
+            clients: States::default(),
+            clock: Clock::default(),
+        };
         let plan = Plan { dropout: 0.3, ..whole.clone() };
         let thinned = Engine::at(&FEDAVG, &desks, plan, state()).step().unwrap();
         adds_up(&thinned);

@@ -137,6 +137,9 @@ impl<A: Algorithm> Population<A> for Desks<'_, A> {
     fn clients(&self) -> u64 {
         self.shards.len() as u64
     }
+    fn examples(&self, client: ClientId) -> u64 {
+        self.shards[client.0 as usize].examples.len() as u64
+    }
     fn worker(&self) -> Worker {
         Worker::default()
     }

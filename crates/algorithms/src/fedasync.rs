@@ -1,0 +1,68 @@
+//! FedAsync: the server mixes every model that arrives into its own.
+//!
+//! C. Xie, S. Koyejo, I. Gupta: "Asynchronous Federated Optimization", OPT 2020, algorithm 1.
+//!
+//! Symbols: `α` = `mixing`, `s(t − τ) = (1 + t − τ)^-a` with `a` = `exponent` (0 is the paper's constant), `ρ` = `rho`, `x_τ` =
+//! what a client started from, `x_new` = `x_τ` + its delta; `x_t = (1 − α_t) x_{t−1} + α_t x_new`, `α_t = α s(t − τ)`.
+//!
+//! Deviations: `rounds.pace.buffer` = 1 is the paper's; of a larger buffer, shares `α_t` add up to the weighted mean. The
+//! hinge is left out. Cost: a client's is FedProx's; the server keeps each model that clients in flight started from, and
+//! mixing a stale one is dense.
+
+use crate::fedbuff::{half, polynomial};
+use crate::prelude::*;
+
+/// The server's model moves towards each client's, less so for stale ones. For `rounds.pace.kind = "asynchronous"`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FedAsync {
+    /// How far towards a model that is not stale.
+    #[serde(default = "mixing")]
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
+    pub mixing: f32,
+    /// How fast staleness makes a model count less; 0 for not at all.
+    #[serde(default = "half")]
+    #[schemars(extend("minimum" = 0, "maximum" = 10))]
+    pub exponent: f32,
+    /// Weight of the proximal term.
+    #[serde(default)]
+    #[schemars(extend("minimum" = 0))]
+    pub rho: f32,
+}
+
+fn mixing() -> f32 {
+    0.6
+}
+
+impl Algorithm for FedAsync {
+    type Server = ();
+    type Client = ();
+    fn name(&self) -> &'static str {
+        "fedasync"
+    }
+    fn client(&self, task: &mut dyn LocalTask, _: &(), _: &mut ()) -> Result<Answer, ClientError> {
+        let rho = self.rho;
+        let mut pull = |step: &mut Step<'_>, gradient: &mut [f32]| {
+            for ((g, w), w0) in gradient.iter_mut().zip(step.params).zip(step.start) {
+                *g += rho * (w - w0);
+            }
+        };
+        let adjust: Option<&mut Adjust<'_>> = if rho > 0.0 { Some(&mut pull) } else { None };
+        Ok(task.train(adjust)?.into())
+    }
+    fn server(&self, cx: &mut ServerCx<'_>, _: &mut ()) {
+        for stale in cx.stale {
+            let share = self.mixing * self.staleness(stale.rounds) * stale.share;
+            for (p, base) in cx.params.values_mut().iter_mut().zip(stale.base) {
+                *p += share * (base - *p);
+            }
+        }
+        cx.step(self.mixing);
+    }
+    fn staleness(&self, rounds: u64) -> f32 {
+        polynomial(rounds, self.exponent)
+    }
+    fn keeps_bases(&self) -> bool {
+        true
+    }
+}

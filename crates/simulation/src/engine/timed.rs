@@ -1,0 +1,376 @@
+//! Rounds in virtual time: who is asked when, who is heard of when, and what counts.
+//!
+//! What happens is in the order of time, and of clients where they are heard of at the same time; a client is asked at
+//! most once a round, and not in a round in which it has been heard of. Whoever is asked in a round trains with that round's model, so nobody is left untrained when the
+//! server makes its step: between two rounds all that is awaited are messages.
+
+use super::{Engine, Sent, Tap, checksum_of};
+use crate::chain::Leaves;
+use crate::lanes::Lane;
+use crate::pace::{Flight, Late, Pace};
+use crate::report::{Accepted, RoundError, RoundReport, Times};
+use crate::summary::CohortSummary;
+use crate::world::{Ask, Micros, SECOND, World, micros};
+use sottovoce_aggregator::{Rejection, StaleUpdate};
+use sottovoce_core::wire::UpdateHead;
+use sottovoce_core::{Algorithm, Checksum, ClientError, ClientId, Population, Stale, Summing, Values};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long the server waits where nobody is there.
+const WAIT: Micros = 60 * SECOND;
+/// Days without anybody after which a run is given up.
+const DAYS: u64 = 30;
+
+/// What has happened in a round so far.
+#[derive(Default)]
+struct Happened {
+    /// Everybody that was asked.
+    asked: BTreeSet<u64>,
+    /// Everybody that was heard of: an update counts in one step only, and a step counts one update of a client.
+    heard: BTreeSet<u64>,
+    /// Asked, on their way to being trained: with when they will be, in the order of asking.
+    training: Vec<(Ask, Micros)>,
+    /// Messages of those that were asked, whatever became of them.
+    sent: BTreeMap<u64, Sent>,
+    /// Heard of in time, with a message.
+    arrived: Vec<Flight>,
+    /// Heard of without one.
+    dropped: Vec<(Micros, u64, ClientError)>,
+}
+
+impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
+    /// A round in virtual time.
+    pub(super) fn timed(&mut self, world: &World, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
+        let began = self.state.clock.now;
+        let mut happened = Happened::default();
+        match self.plan.pace {
+            Pace::Synchronous { over_selection, deadline_seconds, late } => {
+                self.synchronous(world, over_selection, deadline_seconds, late, &mut happened, tap)?;
+            }
+            Pace::Asynchronous { buffer } => self.asynchronous(world, buffer, &mut happened, tap)?,
+        }
+        self.close(began, happened, tap)
+    }
+
+    /// A cohort is asked, and heard of until enough have answered, all have been heard of, or time is up.
+    fn synchronous(
+        &mut self,
+        world: &World,
+        over_selection: f64,
+        deadline: Option<f64>,
+        late: Late,
+        happened: &mut Happened,
+        tap: &dyn Tap,
+    ) -> Result<(), RoundError> {
+        let size = self.plan.cohort.size();
+        let wanted = size.map(|size| (size as f64 * over_selection) as u64);
+        let mut waited = 0;
+        while self.invite(world, 0, wanted, happened) == 0
+            && size.is_some()
+            && self.state.clock.flights.is_empty()
+        {
+            self.wait(&mut waited)?;
+        }
+        self.train(world, happened, tap);
+        let round = self.state.round;
+        let mut left = happened.asked.len() as u64;
+        let mut goal = size.unwrap_or(left);
+        let last =
+            deadline.map_or(Micros::MAX, |seconds| self.state.clock.now.saturating_add(micros(seconds)));
+        while left > 0 && goal > 0 && self.state.clock.flights[0].at <= last {
+            let flight = self.state.clock.flights.remove(0);
+            if flight.round == round {
+                left -= 1;
+                goal -= u64::from(flight.answer.is_ok());
+            }
+            self.hear(flight, happened);
+        }
+        if left > 0 && goal > 0 {
+            self.state.clock.now = last;
+        } else if happened.asked.is_empty() {
+            // Only late answers are awaited, or this round has no client by chance.
+            let next =
+                self.state.clock.flights.first().map_or(WAIT, |f| f.at.saturating_sub(self.state.clock.now));
+            self.state.clock.now = self.state.clock.now.saturating_add(next.clamp(1, WAIT));
+            while self.state.clock.flights.first().is_some_and(|f| f.at <= self.state.clock.now) {
+                let flight = self.state.clock.flights.remove(0);
+                self.hear(flight, happened);
+            }
+        }
+        if late == Late::Drop {
+            let now = self.state.clock.now;
+            for flight in std::mem::take(&mut self.state.clock.flights) {
+                // It stops: nothing has left it, and nothing has changed there.
+                happened.sent.remove(&flight.client);
+                let client = ClientId(flight.client);
+                happened.dropped.push((now, flight.client, ClientError::Late { client }));
+            }
+        }
+        Ok(())
+    }
+
+    /// So many clients are at work at any time, until `buffer` have answered.
+    fn asynchronous(
+        &mut self,
+        world: &World,
+        buffer: u64,
+        happened: &mut Happened,
+        tap: &dyn Tap,
+    ) -> Result<(), RoundError> {
+        let at_work =
+            self.plan.cohort.size().expect("asynchronous rounds are configured with a cohort of a size");
+        let (mut slot, mut waited) = (0, 0);
+        while (happened.arrived.len() as u64) < buffer {
+            let busy = (self.state.clock.flights.len() + happened.training.len()) as u64;
+            if busy < at_work {
+                self.invite(world, slot, Some(at_work - busy), happened);
+                slot += 1;
+            }
+            let message = self.state.clock.flights.first().map(|f| f.at);
+            let trained = happened.training.iter().map(|(_, at)| *at).min();
+            match (message, trained) {
+                (message, Some(trained)) if message.is_none_or(|at| trained <= at) => {
+                    self.train(world, happened, tap);
+                }
+                (Some(at), _) => {
+                    while (happened.arrived.len() as u64) < buffer
+                        && self.state.clock.flights.first().is_some_and(|f| f.at == at)
+                    {
+                        let flight = self.state.clock.flights.remove(0);
+                        self.hear(flight, happened);
+                    }
+                }
+                _ if happened.asked.union(&happened.heard).count() as u64 == self.population.clients() => {
+                    break;
+                }
+                _ => self.wait(&mut waited)?,
+            }
+        }
+        self.train(world, happened, tap);
+        Ok(())
+    }
+
+    /// Time passes, because nobody is there.
+    fn wait(&mut self, waited: &mut Micros) -> Result<(), RoundError> {
+        *waited += WAIT;
+        if *waited > DAYS * 86_400 * SECOND {
+            return Err(RoundError::Nobody { round: self.state.round, days: DAYS });
+        }
+        self.state.clock.now = self.state.clock.now.saturating_add(WAIT);
+        Ok(())
+    }
+
+    /// Asks clients that are there and not at work; returns how many. Those that will not have trained are in flight from
+    /// now on, as what they will be heard of by.
+    fn invite(&mut self, world: &World, slot: u64, size: Option<u64>, happened: &mut Happened) -> u64 {
+        let (clock, at) = (&self.state.clock, self.state.clock.now);
+        let away = |c| !world.is_there(c, at);
+        let met = |c| happened.asked.contains(&c) || happened.heard.contains(&c);
+        let eligible = |c| !met(c) && !clock.is_busy(c) && !away(c);
+        let nobody_yet = happened.asked.is_empty() && happened.heard.is_empty();
+        let everybody = world.is_always_there() && clock.flights.is_empty() && nobody_yet;
+        let eligible = (!everybody).then_some(&eligible as &dyn Fn(u64) -> bool);
+        let (round, base, down) = (self.state.round, self.base, self.broadcast_bytes());
+        let asked = self.choose(slot, size, eligible);
+        let number = asked.len() as u64;
+        for client in asked {
+            happened.asked.insert(client);
+            let examples = self.population.examples(ClientId(client));
+            let ask = Ask { client, round, at, down, examples };
+            match world.train(&ask) {
+                Ok(trained) => happened.training.push((ask, trained)),
+                Err((then, why)) => {
+                    let answer = Err(why);
+                    self.state.clock.await_flight(Flight {
+                        client,
+                        round,
+                        base,
+                        asked: at,
+                        at: then,
+                        answer,
+                    });
+                }
+            }
+        }
+        number
+    }
+
+    /// All that were asked train, and are in flight from then on.
+    fn train(&mut self, world: &World, happened: &mut Happened, tap: &dyn Tap) {
+        let mut asks = std::mem::take(&mut happened.training);
+        if asks.is_empty() {
+            return;
+        }
+        asks.sort_unstable_by_key(|(ask, _)| ask.client);
+        let clients: Vec<u64> = asks.iter().map(|(ask, _)| ask.client).collect();
+        self.prepare(clients.len());
+        let answers = self.ask(&clients, tap, |_, _, message, sent| (message.to_vec(), sent));
+        for ((ask, trained), answer) in asks.into_iter().zip(answers) {
+            let Ask { client, round, at: asked, .. } = ask;
+            let (at, answer) = match answer {
+                Err(why) => (asked, Err(why)),
+                Ok((message, sent)) => match world.send(&ask, trained, message.len() as u64) {
+                    Ok(arrives) => {
+                        happened.sent.insert(client, sent);
+                        (arrives, Ok(message))
+                    }
+                    Err((at, why)) => {
+                        if matches!(why, ClientError::AnswerLost { .. }) {
+                            happened.sent.insert(client, sent);
+                        }
+                        (at, Err(why))
+                    }
+                },
+            };
+            self.state.clock.await_flight(Flight { client, round, base: self.base, asked, at, answer });
+        }
+    }
+
+    /// A client is heard of.
+    fn hear(&mut self, flight: Flight, happened: &mut Happened) {
+        self.state.clock.now = self.state.clock.now.max(flight.at);
+        happened.heard.insert(flight.client);
+        match flight.answer {
+            Ok(_) => happened.arrived.push(flight),
+            Err(why) => happened.dropped.push((flight.at, flight.client, why)),
+        }
+    }
+
+    /// The server takes what has arrived and makes its step.
+    fn close(&mut self, began: Micros, happened: Happened, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
+        let Happened { asked, sent, mut arrived, mut dropped, .. } = happened;
+        let asked: Vec<u64> = asked.into_iter().collect();
+        let (broadcast, bytes_down) = (self.checksum, asked.len() as u64 * self.broadcast_bytes());
+        // What was heard of first matters to what stale updates are mixed into; elsewhere clients are in their order.
+        let order: Vec<(u64, u64)> = arrived.iter().map(|f| (f.client, f.round)).collect();
+        arrived.sort_unstable_by_key(|f| f.client);
+        dropped.sort_unstable_by_key(|(_, client, _)| *client);
+        let results = self.receive(&arrived);
+
+        let (mut accepted, mut rejected, mut took) = (vec![], vec![], vec![]);
+        for (flight, result) in arrived.iter().zip(&results) {
+            let client = ClientId(flight.client);
+            match result {
+                Ok(head) => {
+                    accepted.push(Accepted { client, weight: head.weight, loss: head.loss });
+                    took.push(flight.at - flight.asked);
+                }
+                Err(why) => rejected.push((client, why.clone())),
+            }
+        }
+        let leaves = Leaves {
+            cohort: checksum_of(&asked),
+            broadcast,
+            shards: leaf(&sent, |sent| Some(sent.line.source)),
+            messages: self.messages(&sent, &arrived, &results, &dropped),
+            states: leaf(&sent, |sent| sent.line.state),
+            aggregate: Checksum::default(),
+            server: Checksum::default(),
+            evaluation: Checksum::default(),
+        };
+        let weight: u64 = accepted.iter().map(|a| a.weight).sum();
+        let mut stale = Vec::new();
+        let bases = std::mem::take(&mut self.state.clock.bases);
+        for (client, round) in order.into_iter().filter(|(_, round)| *round < self.state.round) {
+            let place = accepted.binary_search_by_key(&client, |a| a.client.0);
+            if let Ok(place) = place {
+                let rounds = self.state.round - round;
+                let share = accepted[place].weight as f32 / weight as f32;
+                stale.push(Stale { rounds, share, base: bases.get(&round).map_or(&[], |base| base) });
+            }
+        }
+        let kept = self.algorithm.keeps_bases() && self.awaits(self.state.round);
+        let present = kept.then(|| Values(self.state.params.values().to_vec()));
+        let mut aggregate = Checksum::default();
+        if !arrived.is_empty() {
+            aggregate = self.apply(asked.len() as u64, &rejected, &stale, tap)?;
+        }
+        let number = stale.len() as u64;
+        self.state.clock.bases = bases;
+        self.state.clock.bases.extend(present.map(|values| (self.state.round, values)));
+        let awaited: BTreeSet<u64> = self.state.clock.flights.iter().map(|f| f.round).collect();
+        self.state.clock.bases.retain(|round, _| awaited.contains(round));
+        self.remember(accepted.iter().zip(took));
+        let ledger = self.keep(sent.into_values().collect())?;
+        Ok(RoundReport {
+            round: self.state.round,
+            cohort: asked.len() as u64,
+            summary: CohortSummary::of(&accepted),
+            bytes_down,
+            bytes_up: ledger.iter().map(|l| l.bytes).sum(),
+            time: Some(Times {
+                began,
+                ended: self.state.clock.now,
+                in_flight: self.state.clock.flights.len() as u64,
+                stale: number,
+            }),
+            params: self.base,
+            leaves: Leaves { aggregate, server: self.checksum, ..leaves },
+            accepted,
+            rejected,
+            dropped: dropped.into_iter().map(|(_, client, why)| (ClientId(client), why)).collect(),
+            ledger,
+        })
+    }
+
+    fn awaits(&self, round: u64) -> bool {
+        self.state.clock.flights.iter().any(|f| f.round == round && f.answer.is_ok())
+    }
+
+    /// Checks messages and adds them to the lanes' parts. Results are in the order of the messages, which is that of the
+    /// clients.
+    fn receive(&mut self, arrived: &[Flight]) -> Vec<Result<UpdateHead, Rejection>> {
+        let clients: Vec<u64> = arrived.iter().map(|f| f.client).collect();
+        self.prepare(clients.len());
+        let (round, base) = (self.state.round, self.base);
+        let open = self.plan.aggregation.open(self.format.message().clone(), round, base, &clients);
+        let order: Vec<usize> = (0..clients.len()).collect();
+        self.lanes.over(&order, |Lane { part, .. }, place| {
+            let flight = &arrived[place];
+            let client = ClientId(flight.client);
+            let message = flight.answer.as_deref().expect("what has arrived is a message");
+            if flight.round == round {
+                return open.receive_from(client, part, message);
+            }
+            let factor = self.algorithm.staleness(round - flight.round);
+            open.receive_stale(
+                client,
+                part,
+                message,
+                StaleUpdate { round: flight.round, base: flight.base, factor },
+            )
+        })
+    }
+
+    /// What left clients in this round, and what became of those that were heard of, and when.
+    fn messages(
+        &self,
+        sent: &BTreeMap<u64, Sent>,
+        arrived: &[Flight],
+        results: &[Result<UpdateHead, Rejection>],
+        dropped: &[(Micros, u64, ClientError)],
+    ) -> Checksum {
+        let mut all = Summing::default();
+        for (client, sent) in sent {
+            all.number(*client).bytes(&sent.line.checksum.0);
+        }
+        for (flight, result) in arrived.iter().zip(results) {
+            let why = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            all.number(flight.client).number(flight.round).number(flight.at).bytes(why.as_bytes());
+        }
+        for (at, client, why) in dropped {
+            all.number(*client).number(*at).bytes(why.to_string().as_bytes());
+        }
+        all.number(self.state.clock.now).finish()
+    }
+}
+
+fn leaf(sent: &BTreeMap<u64, Sent>, of: impl Fn(&Sent) -> Option<Checksum>) -> Checksum {
+    let mut all = Summing::default();
+    for (client, sent) in sent {
+        if let Some(checksum) = of(sent) {
+            all.number(*client).bytes(&checksum.0);
+        }
+    }
+    all.finish()
+}
