@@ -203,6 +203,57 @@ fn what_is_stale_counts_as_the_algorithm_says() {
     assert!(stale > 30, "{stale}");
 }
 
+/// FedAsync's server over clients that send a delta of ones.
+struct OnesMixed(FedAsync);
+
+impl Algorithm for OnesMixed {
+    type Server = ();
+    type Client = ();
+    fn name(&self) -> &'static str {
+        "ones, mixed"
+    }
+    fn client(&self, task: &mut dyn LocalTask, _: &(), _: &mut ()) -> Result<Answer, ClientError> {
+        Ones.client(task, &(), &mut ())
+    }
+    fn server(&self, cx: &mut ServerCx<'_>, _: &mut ()) {
+        self.0.server(cx, &mut ());
+    }
+    fn staleness(&self, rounds: u64) -> f32 {
+        self.0.staleness(rounds)
+    }
+    fn keeps_bases(&self) -> bool {
+        self.0.keeps_bases()
+    }
+}
+
+/// Against the paper's formula in double precision: `x_t = (1 - α_t) x_{t-1} + α_t x_new`.
+#[test]
+fn a_stale_model_is_mixed_in_as_the_paper_has_it() {
+    let algorithm = OnesMixed(FedAsync { mixing: 0.6, exponent: 0.5, rho: 0.0 });
+    let desks = Desks::new(&algorithm, 30, 1);
+    let world = World::new(WorldConfig { devices: phones(), ..WorldConfig::default() }, None, 1, 1);
+    let plan =
+        Plan { dropout: 0.0, ..plan(&world, Pace::Asynchronous { buffer: 1 }, Cohort::Uniform { size: 6 }) };
+    let mut engine = Engine::new(&algorithm, &desks, plan, desks.start());
+    let mut models = vec![f64::from(engine.params().values()[0])];
+    let mut asked: BTreeMap<ClientId, usize> = BTreeMap::new();
+    for round in 0..60 {
+        let report = engine.step().unwrap();
+        asked.extend(report.ledger.iter().map(|line| (line.client, round)));
+        let from = asked[&report.accepted[0].client];
+        let alpha = 0.6 / (1.0 + (round - from) as f64).sqrt();
+        let next = (1.0 - alpha) * models[round] + alpha * (models[from] + 1.0);
+        let got = f64::from(engine.params().values()[0]);
+        assert!(
+            (got - next).abs() < 1e-5 * next.abs().max(1.0),
+            "round {round} from {from}: {got}, not {next}"
+        );
+        models.push(next);
+        let bases = &engine.state().clock.bases;
+        assert!(bases.len() <= 6 && bases.keys().all(|v| *v as usize <= round));
+    }
+}
+
 #[test]
 fn rounds_end_when_they_should() {
     let desks = Desks::new(&FEDAVG, 40, 1);
