@@ -155,7 +155,7 @@ fn fedavg_of_one_client_is_local_training() {
     for round in 0..4 {
         let start = federated.params().clone();
         let order = Address::new(desks.seed, Purpose::BatchOrder).round(round);
-        let (client, model, data) = (ClientId(0), &desks.model, &desks.shards[0]);
+        let (client, model, data) = (ClientId(0), &*desks.model, &desks.shards[0]);
         let workspace = &mut workspace;
         let mut task = Task { client, round, model, data, start: &start, order, workspace };
         let answer = FEDAVG.client(&mut task, &(), &mut ()).unwrap();
