@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use sottovoce::algorithms::{AlgorithmConfig, Visitor};
 use sottovoce::clients::{Nodes, StoredShards};
-use sottovoce::core::Algorithm;
-use sottovoce::models::{Examples, LocalTraining, Model, Optimiser, SoftmaxRegression};
+use sottovoce::core::{Algorithm, Params};
+use sottovoce::models::{EmbeddingBag, Examples, LocalTraining, Model, Optimiser, SoftmaxRegression};
 use sottovoce::simulation::{Choice, Cohort, Engine, Plan};
 use std::collections::BTreeMap;
 
@@ -30,11 +30,16 @@ struct Run {
     algorithm: AlgorithmConfig,
     /// After so many rounds.
     params: BTreeMap<u64, Vec<f64>>,
+    /// Numbers in a vector of an embedding bag; softmax regression where absent.
+    dim: Option<usize>,
+    /// Parameters to start from; the model's own where empty.
+    #[serde(default)]
+    start: Vec<f32>,
 }
 
 struct Compare<'a> {
     golden: &'a Golden,
-    params: &'a BTreeMap<u64, Vec<f64>>,
+    run: &'a Run,
 }
 
 impl Visitor for Compare<'_> {
@@ -42,8 +47,15 @@ impl Visitor for Compare<'_> {
     type Output = BTreeMap<u64, f64>;
 
     fn visit<A: Algorithm>(self, algorithm: &A) -> Self::Output {
-        let g = self.golden;
-        let model = SoftmaxRegression::new(g.features, g.classes).expect("a small model");
+        let (g, run) = (self.golden, self.run);
+        let model: Box<dyn Model> = match run.dim {
+            None => Box::new(SoftmaxRegression::new(g.features, g.classes).expect("a small model")),
+            Some(dim) => Box::new(EmbeddingBag::new(g.features, dim, g.classes, 0.1).expect("a small model")),
+        };
+        let start = match &run.start[..] {
+            [] => model.init(SEED),
+            given => Params::from_values(model.layout().clone(), given.to_vec()).expect("as many as it has"),
+        };
         let train = g.shards.iter().map(|shard| {
             let mut examples = Examples::default();
             shard.iter().for_each(|(rows, label)| examples.push(rows, g.scale, *label));
@@ -52,10 +64,10 @@ impl Visitor for Compare<'_> {
         let shards = StoredShards { train: train.collect(), held_out: vec![] };
         let optimiser = Optimiser::Sgd { lr: g.lr };
         let local = LocalTraining { epochs: g.epochs, batch: g.batch, shuffle: false, optimiser };
-        let nodes = Nodes { algorithm, shards: &shards, model: &model, local, transforms: &[], seed: SEED };
-        let mut engine = Engine::new(algorithm, &nodes, Plan::mean(SEED, COHORT, 64), model.init(SEED));
+        let nodes = Nodes { algorithm, shards: &shards, model: &*model, local, transforms: &[], seed: SEED };
+        let mut engine = Engine::new(algorithm, &nodes, Plan::mean(SEED, COHORT, 64), start);
         let mut differences = BTreeMap::new();
-        for (rounds, expected) in self.params {
+        for (rounds, expected) in &run.params {
             while engine.round() < *rounds {
                 engine.step().expect("the clients are honest");
             }
@@ -73,7 +85,7 @@ fn algorithms_go_where_their_papers_go() {
     let golden: Golden =
         serde_json::from_str(include_str!("golden/trajectories.json")).expect("the script's own output");
     for run in &golden.runs {
-        let differences = run.algorithm.visit(Compare { golden: &golden, params: &run.params });
+        let differences = run.algorithm.visit(Compare { golden: &golden, run });
         #[allow(clippy::print_stdout)]
         {
             println!("{:?}: {differences:?}", run.algorithm);

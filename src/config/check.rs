@@ -67,6 +67,7 @@ impl Config {
         self.check_features_and_model()?;
         training("local", &self.local)?;
         self.check_algorithm()?;
+        self.check_representation()?;
         for (i, transform) in self.transforms.iter().enumerate() {
             transform.build().map_err(|e| {
                 invalid(format!("transforms.{i}.{}", e.key), e.value, format!("expected {}", e.expected))
@@ -101,6 +102,23 @@ impl Config {
         if self.algorithm.visit(PlainSgd) && !matches!(self.local.optimiser, Optimiser::Sgd { .. }) {
             let value = format!("{:?}", self.algorithm.name());
             let expected = "its mathematics asks for plain local steps; set local.optimiser.kind to \"sgd\"";
+            return Err(invalid("algorithm.kind", value, expected));
+        }
+        Ok(())
+    }
+
+    fn check_representation(&self) -> Result<(), Invalid> {
+        struct Represents;
+        impl Visitor for Represents {
+            type Output = bool;
+            fn visit<A: Algorithm>(self, algorithm: &A) -> bool {
+                algorithm.represents()
+            }
+        }
+        if self.algorithm.visit(Represents) && matches!(self.model, ModelConfig::SoftmaxRegression {}) {
+            let value = format!("{:?}", self.algorithm.name());
+            let expected = "it works on representations, and a softmax_regression has none; set model.kind to \
+                            \"embedding_bag\", \"low_rank\", \"text_cnn\" or \"mlp\"";
             return Err(invalid("algorithm.kind", value, expected));
         }
         Ok(())

@@ -356,6 +356,23 @@ cohort = { kind = "all" }
     }
 
     #[test]
+    fn what_works_on_representations_needs_a_model_that_has_one() {
+        let moon = |mu: &str, model: &str| {
+            let set = [format!("algorithm={{kind=\"moon\",mu={mu}}}"), format!("model={{kind={model}}}")];
+            parse("t.toml", GOOD, &set).map(|_| ()).map_err(|e| e.to_string())
+        };
+        let said = moon("1", "\"softmax_regression\"").expect_err("it has none");
+        let expected = "algorithm.kind = \"moon\": it works on representations, and a softmax_regression has none; set \
+                        model.kind to \"embedding_bag\"";
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(moon("0", "\"softmax_regression\""), Ok(()));
+        assert_eq!(moon("1", "\"embedding_bag\",dim=4"), Ok(()));
+        assert!(moon("-1", "\"embedding_bag\",dim=4").is_err_and(|e| e.contains("algorithm.mu")));
+        let zero = "1,temperature=0";
+        assert!(moon(zero, "\"embedding_bag\",dim=4").is_err_and(|e| e.contains("algorithm.temperature")));
+    }
+
+    #[test]
     fn a_transform_in_the_file_is_shown_at_its_place() {
         let with = |last: &str| {
             format!("{GOOD}[[transforms]]\nkind = \"clip_norm\"\nmax = 1\n[[transforms]]\n{last}\n")

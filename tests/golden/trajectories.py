@@ -3,6 +3,7 @@
 Writes `trajectories.json` beside itself, which `tests/golden.rs` holds the library against:
     python3 tests/golden/trajectories.py          (needs numpy)
 
+The model is a softmax regression that starts at zero; MOON's is an embedding bag, since it needs representations.
 Every client moves every parameter, also those of features that it does not have. Clients are weighted by their examples but
 in FedDyn, whose paper counts them alike.
 """
@@ -52,7 +53,7 @@ def gradient(w, examples):
     return g
 
 
-def local(w, client, adjust=lambda y, g: g):
+def local(w, client, adjust=lambda y, g: g, gradient=gradient):
     """SGD in the order of the shard; returns the parameters and the number of steps."""
     y, steps = w.copy(), 0
     for _ in range(EPOCHS):
@@ -128,6 +129,44 @@ def feddyn(w, state, cohort, alpha=0.1):
     return sum(ys) / len(ys) - h / alpha, (h, own)
 
 
+DIM = 3
+# Of the embedding bag: table, output, bias, one after another.
+START = np.array([(37 * i + 11) % 101 / 101 - 0.5 for i in range(FEATURES * DIM + (DIM + 1) * CLASSES)]).round(3)
+
+
+def representations(w, examples):
+    table = w[: FEATURES * DIM].reshape(FEATURES, DIM)
+    return np.array([SCALE * sum(table[r] for r in rows) for rows, _ in examples])
+
+
+def cosine(a, b):
+    return (a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1))
+
+
+def moon(w, state, cohort, mu=1.0, tau=0.5):
+    """No gradient is derived: it is taken of the loss as the paper has it, by complex steps, which lose no digit."""
+    last, ys = dict(state or {}), []
+    for i in cohort:
+
+        def loss(y, examples):
+            z = representations(y, examples)
+            scores = z @ y[FEATURES * DIM : -CLASSES].reshape(DIM, CLASSES) + y[-CLASSES:]
+            own = scores[np.arange(len(examples)), [label for _, label in examples]]
+            total = (np.log(np.exp(scores).sum(1)) - own).mean()
+            if i in last:
+                near = np.exp(cosine(z, representations(w, examples)) / tau)
+                far = np.exp(cosine(z, representations(last[i], examples)) / tau)
+                total -= mu * np.log(near / (near + far)).mean()
+            return total
+
+        def slopes(y, examples):
+            return np.array([loss(y + step, examples).imag / 1e-30 for step in 1e-30j * np.eye(len(y))])
+
+        ys.append(local(w, i, gradient=slopes)[0])
+    last.update(zip(cohort, ys))
+    return mean(weights(cohort), ys), last
+
+
 ALGORITHMS = [
     ({"kind": "fedavg"}, fedavg),
     ({"kind": "fedprox", "mu": 0.2}, fedprox),
@@ -137,16 +176,17 @@ ALGORITHMS = [
     ({"kind": "scaffold", "option": 2}, scaffold(2)),
     ({"kind": "fednova"}, fednova),
     ({"kind": "feddyn", "alpha": 0.1}, feddyn),
+    ({"kind": "moon", "mu": 1.0}, moon),
 ]
 
 runs = []
 for config, step in ALGORITHMS:
-    w, state, rounds = np.zeros((FEATURES + 1, CLASSES)), None, {}
+    w, state, rounds = START if step is moon else np.zeros((FEATURES + 1, CLASSES)), None, {}
     for r, cohort in enumerate(COHORTS):
         w, state = step(w, state, cohort)
         if r + 1 in (1, 2, 20):
             rounds[r + 1] = [round(float(v), 9) for v in w.ravel()]
-    runs.append({"algorithm": config, "params": rounds})
+    runs.append({"algorithm": config, "params": rounds} | ({"dim": DIM, "start": list(START)} if step is moon else {}))
 
 out = {
     "features": FEATURES, "classes": CLASSES, "scale": SCALE, "lr": LR, "epochs": EPOCHS, "batch": BATCH,

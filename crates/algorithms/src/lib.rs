@@ -22,6 +22,7 @@ registry::algorithms! {
     "qfedavg" => qfedavg::QFedAvg,
     "afl" => afl::Afl,
     "mime" => mime::Mime,
+    "moon" => moon::Moon,
     "ifca" => ifca::Ifca,
     "hierarchical" => hierarchical::Hierarchical,
     "ditto" => ditto::Ditto,

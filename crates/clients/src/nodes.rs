@@ -65,6 +65,9 @@ impl LocalTask for Task<'_> {
     fn epochs(&self) -> u32 {
         self.local.epochs
     }
+    fn representation(&self) -> usize {
+        self.model.representation()
+    }
     fn train_from(
         &mut self,
         start: Option<&[f32]>,

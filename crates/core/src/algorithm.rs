@@ -69,6 +69,11 @@ pub trait Algorithm: Sync {
         false
     }
 
+    /// Whether it works on the representations of examples, which not every model has.
+    fn represents(&self) -> bool {
+        false
+    }
+
     /// Whether the mathematics holds only where a local step is `p ← p − lr · g`.
     fn plain_sgd(&self) -> bool {
         false
@@ -165,6 +170,8 @@ pub trait LocalTask {
     fn broadcast(&self) -> &Params;
     /// Configured number of local epochs.
     fn epochs(&self) -> u32;
+    /// Numbers in the representation of an example; 0 for a model that has none.
+    fn representation(&self) -> usize;
 
     /// Local training from `start` (the broadcast parameters where absent) with the configured optimiser and batch
     /// size, for `epochs`, whose numbers address their shuffles. `adjust`, if given, may edit each batch's gradient
@@ -239,6 +246,12 @@ pub struct Step<'a> {
     pub lr: f32,
     /// Adds the gradient of the same batch at other parameters to a vector.
     pub gradient_at: &'a mut dyn FnMut(&[f32], &mut [f32]),
+    /// Fills a vector with the representations of the same batch at other parameters: what the last layer reads of each
+    /// example, [`LocalTask::representation`] numbers, one example after another.
+    pub represent: &'a mut dyn FnMut(&[f32], &mut Vec<f32>),
+    /// Takes the derivative of a loss by the batch's representations at the parameters now, and adds what follows by the
+    /// parameters to a gradient.
+    pub pull_back: &'a mut dyn FnMut(&[f32], &mut [f32]),
 }
 
 /// What local training gives.
@@ -343,6 +356,14 @@ pub enum ClientError {
     /// The algorithm sends what it has not announced: a mistake in its code.
     #[error("client {client}: its algorithm sends blocks or numbers that its contents have no room for")]
     Message {
+        /// Who.
+        client: ClientId,
+    },
+    /// The algorithm works on representations, and the model has none.
+    #[error(
+        "client {client}: the model has no representation; choose one with a hidden vector, say an embedding bag"
+    )]
+    NoRepresentation {
         /// Who.
         client: ClientId,
     },

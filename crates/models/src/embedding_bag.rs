@@ -55,6 +55,24 @@ impl Model for EmbeddingBag {
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch) {
         logits_kernel(self.dim, self.classes, params, example, logits, scratch);
     }
+    fn representation(&self) -> usize {
+        self.dim
+    }
+    fn represent(&self, params: &[f32], batch: &Batch<'_>, into: &mut [f32], _scratch: &mut Scratch) {
+        represent_kernel(self.dim, params, batch, into);
+    }
+    fn pull_back(
+        &self,
+        _params: &[f32],
+        batch: &Batch<'_>,
+        back: &[f32],
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        scratch.back.resize(back.len());
+        scratch.back.copy_from_slice(back);
+        pull_back_kernel(self.dim, batch, &mut scratch.back, gradient);
+    }
 }
 
 #[inline(always)]
@@ -66,6 +84,39 @@ fn bag(table: &[f32], example: Example<'_>, hidden: &mut [f32]) {
     }
     for h in hidden.iter_mut() {
         *h *= example.scale;
+    }
+}
+
+/// Writes the hidden vectors of a batch.
+#[inline(always)]
+fn forward(dim: usize, table: &[f32], batch: &Batch<'_>, hidden: &mut [f32]) {
+    for (example, h) in batch.iter().zip(hidden.chunks_exact_mut(dim)) {
+        bag(table, example, h);
+    }
+}
+
+/// Adds the table's gradient, given the one by the hidden vectors, whose place it uses.
+#[inline(always)]
+fn backward(dim: usize, batch: &Batch<'_>, back: &mut [f32], table_gradient: &mut [f32]) {
+    for (example, b) in batch.iter().zip(back.chunks_exact_mut(dim)) {
+        for v in b.iter_mut() {
+            *v *= example.scale;
+        }
+        for row in example.rows {
+            add(&mut table_gradient[*row as usize * dim..][..dim], b);
+        }
+    }
+}
+
+dispatch! {
+    fn represent_kernel<L>(dim: usize, params: &[f32], batch: &Batch<'_>, into: &mut [f32]) {
+        forward(dim, params, batch, into);
+    }
+}
+
+dispatch! {
+    fn pull_back_kernel<L>(dim: usize, batch: &Batch<'_>, back: &mut [f32], gradient: &mut [f32]) {
+        backward(dim, batch, back, gradient);
     }
 }
 
@@ -91,18 +142,9 @@ dispatch! {
         let Scratch { hidden, back, layer: buffers, .. } = scratch;
         hidden.resize(size * dim);
         back.resize(size * dim);
-        for (example, h) in batch.iter().zip(hidden.chunks_exact_mut(dim)) {
-            bag(table, example, h);
-        }
+        forward(dim, table, batch, hidden);
         let loss = head::gradient::<L>(classes, layer, batch, hidden, back, layer_gradient, buffers);
-        for (example, b) in batch.iter().zip(back.chunks_exact_mut(dim)) {
-            for v in b.iter_mut() {
-                *v *= example.scale;
-            }
-            for row in example.rows {
-                add(&mut table_gradient[*row as usize * dim..][..dim], b);
-            }
-        }
+        backward(dim, batch, back, table_gradient);
         loss
     }
 }

@@ -23,6 +23,7 @@ use crate::examples::Example;
 use crate::frozen::Frozen;
 use crate::head;
 use crate::model::{Batch, Model, Scratch, uniform};
+use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::{add, axpy, dot};
 use sottovoce_core::{Layout, LayoutError, Params, dispatch};
 use std::sync::Arc;
@@ -96,6 +97,22 @@ impl Model for LowRank {
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch) {
         logits_kernel(self.shape, &self.frozen, params, example, logits, scratch);
     }
+    fn representation(&self) -> usize {
+        self.shape.dim
+    }
+    fn represent(&self, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch) {
+        represent_kernel(self.shape, &self.frozen, params, batch, into, scratch);
+    }
+    fn pull_back(
+        &self,
+        params: &[f32],
+        batch: &Batch<'_>,
+        back: &[f32],
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        pull_back_kernel(self.shape, &self.frozen, params, batch, back, gradient, scratch);
+    }
 }
 
 /// Writes `scale · Σ A[r]` to `low` and the hidden vector to `hidden`.
@@ -113,6 +130,73 @@ fn bag(frozen: &Frozen, down: &[f32], up: &[f32], example: Example<'_>, low: &mu
     }
     for (factor, row) in low.iter().zip(up.chunks_exact(dim)) {
         axpy(hidden, *factor, row);
+    }
+}
+
+/// Writes what `bag` does for each example of a batch.
+#[inline(always)]
+fn forward(
+    shape: Shape,
+    frozen: &Frozen,
+    params: &[f32],
+    batch: &Batch<'_>,
+    low: &mut [f32],
+    hidden: &mut [f32],
+) {
+    let (down, dense) = params.split_at(params.len() - shape.dense());
+    let up = &dense[..shape.rank * shape.dim];
+    for ((example, l), h) in
+        batch.iter().zip(low.chunks_exact_mut(shape.rank)).zip(hidden.chunks_exact_mut(shape.dim))
+    {
+        bag(frozen, down, up, example, l, h);
+    }
+}
+
+/// Adds the gradient of both factors, given the one by the hidden vectors; `low` is `forward`'s, and its place is used.
+#[inline(always)]
+fn backward<L: Lanes>(
+    shape: Shape,
+    params: &[f32],
+    batch: &Batch<'_>,
+    low: &mut [f32],
+    back: &[f32],
+    gradient: &mut [f32],
+) {
+    let (rank, dim) = (shape.rank, shape.dim);
+    let table = params.len() - shape.dense();
+    let up = &params[table..][..rank * dim];
+    let (down_gradient, dense_gradient) = gradient.split_at_mut(table);
+    let up_gradient = &mut dense_gradient[..rank * dim];
+    for ((example, l), b) in batch.iter().zip(low.chunks_exact_mut(rank)).zip(back.chunks_exact(dim)) {
+        for ((v, row), to) in l.iter_mut().zip(up.chunks_exact(dim)).zip(up_gradient.chunks_exact_mut(dim)) {
+            axpy(to, *v, b);
+            *v = example.scale * dot::<L>(row, b);
+        }
+        for row in example.rows {
+            add(&mut down_gradient[*row as usize * rank..][..rank], l);
+        }
+    }
+}
+
+dispatch! {
+    fn represent_kernel<L>(
+        shape: Shape, frozen: &Frozen, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch,
+    ) {
+        scratch.low.resize(batch.chosen.len() * shape.rank);
+        forward(shape, frozen, params, batch, &mut scratch.low, into);
+    }
+}
+
+dispatch! {
+    fn pull_back_kernel<L>(
+        shape: Shape, frozen: &Frozen, params: &[f32], batch: &Batch<'_>, back: &[f32], gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { hidden, low, .. } = scratch;
+        hidden.resize(back.len());
+        low.resize(batch.chosen.len() * shape.rank);
+        forward(shape, frozen, params, batch, low, hidden);
+        backward::<L>(shape, params, batch, low, back, gradient);
     }
 }
 
@@ -137,27 +221,15 @@ dispatch! {
         scratch: &mut Scratch,
     ) -> f32 {
         let (rank, dim, size) = (shape.rank, shape.dim, batch.chosen.len());
-        let (down, dense) = params.split_at(params.len() - shape.dense());
-        let (up, layer) = dense.split_at(rank * dim);
-        let (down_gradient, dense_gradient) = gradient.split_at_mut(down.len());
-        let (up_gradient, layer_gradient) = dense_gradient.split_at_mut(rank * dim);
+        let layer = params.len() - shape.layer();
         let Scratch { hidden, back, low, layer: buffers, .. } = scratch;
         hidden.resize(size * dim);
         back.resize(size * dim);
         low.resize(size * rank);
-        for ((example, l), h) in batch.iter().zip(low.chunks_exact_mut(rank)).zip(hidden.chunks_exact_mut(dim)) {
-            bag(frozen, down, up, example, l, h);
-        }
+        forward(shape, frozen, params, batch, low, hidden);
+        let (layer, layer_gradient) = (&params[layer..], &mut gradient[layer..]);
         let loss = head::gradient::<L>(shape.classes, layer, batch, hidden, back, layer_gradient, buffers);
-        for ((example, l), b) in batch.iter().zip(low.chunks_exact_mut(rank)).zip(back.chunks_exact(dim)) {
-            for ((v, row), to) in l.iter_mut().zip(up.chunks_exact(dim)).zip(up_gradient.chunks_exact_mut(dim)) {
-                axpy(to, *v, b);
-                *v = example.scale * dot::<L>(row, b);
-            }
-            for row in example.rows {
-                add(&mut down_gradient[*row as usize * rank..][..rank], l);
-            }
-        }
+        backward::<L>(shape, params, batch, low, back, gradient);
         loss
     }
 }

@@ -14,6 +14,7 @@ use crate::head;
 use crate::kernels::{COLUMNS, accumulate_product, pad};
 use crate::model::{Batch, Model, Scratch, uniform};
 use sottovoce_core::aligned::Aligned;
+use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::{add, axpy};
 use sottovoce_core::{Layout, LayoutError, Params, dispatch};
 use std::sync::Arc;
@@ -36,8 +37,11 @@ struct Shape {
 }
 
 impl Shape {
+    fn layer(&self) -> usize {
+        (self.hidden + 1) * self.classes
+    }
     fn dense(&self) -> usize {
-        (self.inputs + 1) * self.hidden + (self.hidden + 1) * self.classes
+        (self.inputs + 1) * self.hidden + self.layer()
     }
 }
 
@@ -90,12 +94,111 @@ impl Model for Mlp {
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch) {
         logits_kernel(self.shape, params, example, logits, &mut scratch.hidden);
     }
+    fn representation(&self) -> usize {
+        self.shape.hidden
+    }
+    fn represent(&self, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch) {
+        represent_kernel(self.shape, params, batch, into, scratch);
+    }
+    fn pull_back(
+        &self,
+        params: &[f32],
+        batch: &Batch<'_>,
+        back: &[f32],
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        pull_back_kernel(self.shape, params, batch, back, gradient, scratch);
+    }
 }
 
 #[inline(always)]
 fn rectify(values: &mut [f32]) {
     for v in values {
         *v = if *v > 0.0 { *v } else { 0.0 };
+    }
+}
+
+/// Writes the hidden vectors of a batch to `hidden`, and its inputs to the buffers.
+#[inline(always)]
+fn forward<L: Lanes>(
+    shape: Shape,
+    params: &[f32],
+    batch: &Batch<'_>,
+    hidden: &mut [f32],
+    buffers: &mut Buffers,
+) {
+    let (Shape { inputs, hidden: units, .. }, size) = (shape, batch.chosen.len());
+    let (input, behind) = params[params.len() - shape.dense()..].split_at(inputs * units);
+    let bias = &behind[..units];
+    let Buffers { inputs: vectors, wide, packed, .. } = buffers;
+    // Rows of hidden values and of the input layer are padded to whole registers with zeros.
+    let columns = units.next_multiple_of(COLUMNS);
+    vectors.resize(size * inputs);
+    wide.zeros(size * columns);
+    pad(input, units, columns, packed);
+    for ((example, x), h) in
+        batch.iter().zip(vectors.chunks_exact_mut(inputs)).zip(wide.chunks_exact_mut(columns))
+    {
+        x.copy_from_slice(example.dense);
+        h[..units].copy_from_slice(bias);
+    }
+    accumulate_product::<L>(wide, vectors, (inputs, 1), packed, size, inputs, columns);
+    for (h, row) in hidden.chunks_exact_mut(units).zip(wide.chunks_exact(columns)) {
+        h.copy_from_slice(&row[..units]);
+    }
+    rectify(hidden);
+}
+
+/// Adds the input layer's gradient, given the one by the hidden vectors, whose place it uses; `hidden` and the inputs in
+/// the buffers are `forward`'s.
+#[inline(always)]
+fn backward<L: Lanes>(
+    shape: Shape,
+    hidden: &[f32],
+    back: &mut [f32],
+    gradient: &mut [f32],
+    buffers: &mut Buffers,
+) {
+    let Shape { inputs, hidden: units, .. } = shape;
+    let (size, columns) = (hidden.len() / units, units.next_multiple_of(COLUMNS));
+    let start = gradient.len() - shape.dense();
+    let (input_gradient, behind) = gradient[start..].split_at_mut(inputs * units);
+    let bias_gradient = &mut behind[..units];
+    let Buffers { inputs: vectors, wide, packed_gradient, .. } = buffers;
+    for (b, h) in back.iter_mut().zip(hidden) {
+        *b = if *h > 0.0 { *b } else { 0.0 };
+    }
+    for (row, b) in wide.chunks_exact_mut(columns).zip(back.chunks_exact(units)) {
+        add(bias_gradient, b);
+        row[..units].copy_from_slice(b);
+        row[units..].fill(0.0);
+    }
+    packed_gradient.zeros(inputs * columns);
+    accumulate_product::<L>(packed_gradient, vectors, (1, inputs), wide, inputs, size, columns);
+    for (g, p) in input_gradient.chunks_exact_mut(units).zip(packed_gradient.chunks_exact(columns)) {
+        add(g, &p[..units]);
+    }
+}
+
+dispatch! {
+    fn represent_kernel<L>(
+        shape: Shape, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch,
+    ) {
+        forward::<L>(shape, params, batch, into, &mut scratch.dense);
+    }
+}
+
+dispatch! {
+    fn pull_back_kernel<L>(
+        shape: Shape, params: &[f32], batch: &Batch<'_>, back: &[f32], gradient: &mut [f32], scratch: &mut Scratch,
+    ) {
+        let Scratch { hidden, back: inner, dense, .. } = scratch;
+        hidden.resize(back.len());
+        inner.resize(back.len());
+        inner.copy_from_slice(back);
+        forward::<L>(shape, params, batch, hidden, dense);
+        backward::<L>(shape, hidden, inner, gradient, dense);
     }
 }
 
@@ -120,47 +223,14 @@ dispatch! {
     fn gradient_kernel<L>(
         shape: Shape, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
     ) -> f32 {
-        let (Shape { inputs, hidden: units, classes }, size) = (shape, batch.chosen.len());
-        let start = params.len() - shape.dense();
-        let (input, behind) = params[start..].split_at(inputs * units);
-        let (bias, layer) = behind.split_at(units);
-        let (input_gradient, behind) = gradient[start..].split_at_mut(inputs * units);
-        let (bias_gradient, layer_gradient) = behind.split_at_mut(units);
+        let (layer, values) = (params.len() - shape.layer(), batch.chosen.len() * shape.hidden);
         let Scratch { hidden, back, layer: buffers, dense, .. } = scratch;
-        let Buffers { inputs: vectors, wide, packed, packed_gradient } = dense;
-        // Rows of hidden values and of the input layer are padded to whole registers with zeros.
-        let columns = units.next_multiple_of(COLUMNS);
-        vectors.resize(size * inputs);
-        wide.zeros(size * columns);
-        hidden.resize(size * units);
-        back.resize(size * units);
-        pad(input, units, columns, packed);
-        for ((example, x), h) in
-            batch.iter().zip(vectors.chunks_exact_mut(inputs)).zip(wide.chunks_exact_mut(columns))
-        {
-            x.copy_from_slice(example.dense);
-            h[..units].copy_from_slice(bias);
-        }
-        accumulate_product::<L>(wide, vectors, (inputs, 1), packed, size, inputs, columns);
-        for (h, row) in hidden.chunks_exact_mut(units).zip(wide.chunks_exact(columns)) {
-            h.copy_from_slice(&row[..units]);
-        }
-        rectify(hidden);
-        let loss = head::gradient::<L>(classes, layer, batch, hidden, back, layer_gradient, buffers);
-
-        for (b, h) in back.iter_mut().zip(hidden.iter()) {
-            *b = if *h > 0.0 { *b } else { 0.0 };
-        }
-        for (row, b) in wide.chunks_exact_mut(columns).zip(back.chunks_exact(units)) {
-            add(bias_gradient, b);
-            row[..units].copy_from_slice(b);
-            row[units..].fill(0.0);
-        }
-        packed_gradient.zeros(inputs * columns);
-        accumulate_product::<L>(packed_gradient, vectors, (1, inputs), wide, inputs, size, columns);
-        for (g, p) in input_gradient.chunks_exact_mut(units).zip(packed_gradient.chunks_exact(columns)) {
-            add(g, &p[..units]);
-        }
+        hidden.resize(values);
+        back.resize(values);
+        forward::<L>(shape, params, batch, hidden, dense);
+        let (layer, layer_gradient) = (&params[layer..], &mut gradient[layer..]);
+        let loss = head::gradient::<L>(shape.classes, layer, batch, hidden, back, layer_gradient, buffers);
+        backward::<L>(shape, hidden, back, gradient, dense);
         loss
     }
 }

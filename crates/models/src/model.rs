@@ -30,6 +30,26 @@ pub trait Model: Send + Sync {
     /// Writes the class scores of one example to `logits`, one for each class.
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch);
 
+    /// Numbers in an example's representation, the vector that the last linear layer reads; 0 for a model without one.
+    fn representation(&self) -> usize {
+        0
+    }
+
+    /// Writes the batch's representations to `into`, one after another: batch × [`representation`](Self::representation).
+    fn represent(&self, _params: &[f32], _batch: &Batch<'_>, _into: &mut [f32], _scratch: &mut Scratch) {}
+
+    /// Adds to `gradient` (same shape as `params`) that of a loss whose derivative by the batch's representations is
+    /// `back`, which lies as they do: the last layer and rows of the table that no example of the batch has are left alone.
+    fn pull_back(
+        &self,
+        _params: &[f32],
+        _batch: &Batch<'_>,
+        _back: &[f32],
+        _gradient: &mut [f32],
+        _scratch: &mut Scratch,
+    ) {
+    }
+
     /// Parameters of the dense tensors, those behind the table.
     fn dense(&self) -> usize {
         self.layout().params() - self.layout().tensors()[0].range().len()

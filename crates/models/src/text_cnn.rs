@@ -55,8 +55,11 @@ impl Shape {
     fn weights(&self) -> usize {
         self.widths.iter().sum::<usize>() * self.dim * self.filters
     }
+    fn layer(&self) -> usize {
+        (self.hidden() + 1) * self.classes
+    }
     fn dense(&self) -> usize {
-        self.weights() + self.hidden() + (self.hidden() + 1) * self.classes
+        self.weights() + self.hidden() + self.layer()
     }
 }
 
@@ -126,6 +129,22 @@ impl Model for TextCnn {
     fn logits(&self, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch) {
         logits_kernel(&self.shape, params, example, logits, scratch);
     }
+    fn representation(&self) -> usize {
+        self.shape.hidden()
+    }
+    fn represent(&self, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch) {
+        represent_kernel(&self.shape, params, batch, into, scratch);
+    }
+    fn pull_back(
+        &self,
+        params: &[f32],
+        batch: &Batch<'_>,
+        back: &[f32],
+        gradient: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        pull_back_kernel(&self.shape, params, batch, back, gradient, scratch);
+    }
 }
 
 /// Writes the hidden vector of an example, and where each of its values comes from, to `hidden` and `peaks`.
@@ -175,6 +194,104 @@ fn convolve<L: Lanes>(
     }
 }
 
+/// Writes the hidden vectors of a batch, and where their values come from to the buffers.
+#[inline(always)]
+fn forward<L: Lanes>(
+    shape: &Shape,
+    params: &[f32],
+    batch: &Batch<'_>,
+    hidden: &mut [f32],
+    buffers: &mut Buffers,
+) {
+    let (table, dense) = params.split_at(params.len() - shape.dense());
+    let convolutions = &dense[..shape.weights() + shape.hidden()];
+    let Buffers { words, windows, packed, peaks, .. } = buffers;
+    peaks.resize(hidden.len(), NOWHERE);
+    pad(convolutions, shape.filters, shape.filters.next_multiple_of(COLUMNS), packed);
+    for ((example, h), p) in
+        batch.iter().zip(hidden.chunks_exact_mut(shape.hidden())).zip(peaks.chunks_exact_mut(shape.hidden()))
+    {
+        convolve::<L>(shape, table, packed, example, (words, windows), h, p);
+    }
+}
+
+/// Adds the gradient of the table and the convolutions, given the one by the hidden vectors; the buffers are `forward`'s.
+#[inline(always)]
+fn backward(
+    shape: &Shape,
+    params: &[f32],
+    batch: &Batch<'_>,
+    back: &[f32],
+    gradient: &mut [f32],
+    buffers: &mut Buffers,
+) {
+    let (dim, filters) = (shape.dim, shape.filters);
+    let (table, convolutions) = params.split_at(params.len() - shape.dense());
+    let (table_gradient, dense_gradient) = gradient.split_at_mut(table.len());
+    let (weights_gradient, behind) = dense_gradient.split_at_mut(shape.weights());
+    let biases_gradient = &mut behind[..shape.hidden()];
+    let Buffers { turned, turned_gradient, peaks, .. } = buffers;
+    // Back through a filter goes one column of its convolution: turned, it is a row.
+    turned.resize(shape.weights());
+    turned_gradient.zeros(shape.weights());
+    let mut from = 0;
+    for width in &shape.widths {
+        let place = from..from + width * dim * filters;
+        turn(&convolutions[place.clone()], filters, &mut turned[place.clone()]);
+        from = place.end;
+    }
+    for ((example, back), peaks) in
+        batch.iter().zip(back.chunks_exact(shape.hidden())).zip(peaks.chunks_exact(shape.hidden()))
+    {
+        let (mut at, mut start) = (0, 0);
+        for width in &shape.widths {
+            for _ in 0..filters {
+                if peaks[at] != NOWHERE {
+                    biases_gradient[at] += back[at];
+                    let seen = example.rows[peaks[at] as usize..].iter().take(*width);
+                    for (row, k) in seen.zip((start..).step_by(dim)) {
+                        let word = *row as usize * dim;
+                        axpy(&mut turned_gradient[k..][..dim], back[at], &table[word..][..dim]);
+                        axpy(&mut table_gradient[word..][..dim], back[at], &turned[k..][..dim]);
+                    }
+                }
+                at += 1;
+                start += width * dim;
+            }
+        }
+    }
+    let mut from = 0;
+    for width in &shape.widths {
+        let place = from..from + width * dim * filters;
+        let columns = turned_gradient[place.clone()].chunks_exact(width * dim);
+        for (f, column) in columns.enumerate() {
+            for (to, g) in weights_gradient[place.clone()][f..].iter_mut().step_by(filters).zip(column) {
+                *to += g;
+            }
+        }
+        from = place.end;
+    }
+}
+
+dispatch! {
+    fn represent_kernel<L>(
+        shape: &Shape, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch,
+    ) {
+        forward::<L>(shape, params, batch, into, &mut scratch.convolution);
+    }
+}
+
+dispatch! {
+    fn pull_back_kernel<L>(
+        shape: &Shape, params: &[f32], batch: &Batch<'_>, back: &[f32], gradient: &mut [f32], scratch: &mut Scratch,
+    ) {
+        let Scratch { hidden, convolution, .. } = scratch;
+        hidden.resize(back.len());
+        forward::<L>(shape, params, batch, hidden, convolution);
+        backward(shape, params, batch, back, gradient, convolution);
+    }
+}
+
 dispatch! {
     fn logits_kernel<L>(
         shape: &Shape, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch,
@@ -195,67 +312,14 @@ dispatch! {
     fn gradient_kernel<L>(
         shape: &Shape, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
     ) -> f32 {
-        let (dim, filters, size) = (shape.dim, shape.filters, batch.chosen.len());
-        let (table, dense) = params.split_at(params.len() - shape.dense());
-        let (convolutions, layer) = dense.split_at(shape.weights() + shape.hidden());
-        let (table_gradient, dense_gradient) = gradient.split_at_mut(table.len());
-        let (weights_gradient, behind) = dense_gradient.split_at_mut(shape.weights());
-        let (biases_gradient, layer_gradient) = behind.split_at_mut(shape.hidden());
+        let (layer, values) = (params.len() - shape.layer(), batch.chosen.len() * shape.hidden());
         let Scratch { hidden, back, layer: buffers, convolution, .. } = scratch;
-        let Buffers { words, windows, packed, turned, turned_gradient, peaks } = convolution;
-        hidden.resize(size * shape.hidden());
-        back.resize(size * shape.hidden());
-        peaks.resize(size * shape.hidden(), NOWHERE);
-        pad(convolutions, filters, filters.next_multiple_of(COLUMNS), packed);
-        for ((example, h), p) in batch
-            .iter()
-            .zip(hidden.chunks_exact_mut(shape.hidden()))
-            .zip(peaks.chunks_exact_mut(shape.hidden()))
-        {
-            convolve::<L>(shape, table, packed, example, (words, windows), h, p);
-        }
+        hidden.resize(values);
+        back.resize(values);
+        forward::<L>(shape, params, batch, hidden, convolution);
+        let (layer, layer_gradient) = (&params[layer..], &mut gradient[layer..]);
         let loss = head::gradient::<L>(shape.classes, layer, batch, hidden, back, layer_gradient, buffers);
-
-        // Back through a filter goes one column of its convolution: turned, it is a row.
-        turned.resize(shape.weights());
-        turned_gradient.zeros(shape.weights());
-        let mut from = 0;
-        for width in &shape.widths {
-            let place = from..from + width * dim * filters;
-            turn(&convolutions[place.clone()], filters, &mut turned[place.clone()]);
-            from = place.end;
-        }
-        for ((example, back), peaks) in
-            batch.iter().zip(back.chunks_exact(shape.hidden())).zip(peaks.chunks_exact(shape.hidden()))
-        {
-            let (mut at, mut start) = (0, 0);
-            for width in &shape.widths {
-                for _ in 0..filters {
-                    if peaks[at] != NOWHERE {
-                        biases_gradient[at] += back[at];
-                        let seen = example.rows[peaks[at] as usize..].iter().take(*width);
-                        for (row, k) in seen.zip((start..).step_by(dim)) {
-                            let word = *row as usize * dim;
-                            axpy(&mut turned_gradient[k..][..dim], back[at], &table[word..][..dim]);
-                            axpy(&mut table_gradient[word..][..dim], back[at], &turned[k..][..dim]);
-                        }
-                    }
-                    at += 1;
-                    start += width * dim;
-                }
-            }
-        }
-        let mut from = 0;
-        for width in &shape.widths {
-            let place = from..from + width * dim * filters;
-            let columns = turned_gradient[place.clone()].chunks_exact(width * dim);
-            for (f, column) in columns.enumerate() {
-                for (to, g) in weights_gradient[place.clone()][f..].iter_mut().step_by(filters).zip(column) {
-                    *to += g;
-                }
-            }
-            from = place.end;
-        }
+        backward(shape, params, batch, back, gradient, convolution);
         loss
     }
 }

@@ -6,6 +6,7 @@ use crate::optimiser::{Optimiser, State};
 use serde::{Deserialize, Serialize};
 use sottovoce_core::aligned::Aligned;
 use sottovoce_core::{Address, Adjust, Params, RowBlock, Rows, Step, Trained, dispatch, sampling};
+use std::cell::RefCell;
 
 /// How a client trains.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -117,15 +118,22 @@ pub fn train<'a>(
             loss += f64::from(model.gradient(&w.params, &batch, &mut w.gradient, &mut w.scratch));
             w.moved.clear();
             if let Some(adjust) = adjust.as_deref_mut() {
-                let scratch = &mut w.scratch;
+                let (params, scratch) = (&w.params, RefCell::new(&mut w.scratch));
                 adjust(
                     &mut Step {
-                        params: &w.params,
+                        params,
                         start: &w.start,
                         rows: &data.rows,
                         lr: how.optimiser.lr(),
                         gradient_at: &mut |at, into| {
-                            model.gradient(at, &batch, into, scratch);
+                            model.gradient(at, &batch, into, &mut scratch.borrow_mut());
+                        },
+                        represent: &mut |at, into| {
+                            into.resize(chosen.len() * model.representation(), 0.0);
+                            model.represent(at, &batch, into, &mut scratch.borrow_mut());
+                        },
+                        pull_back: &mut |back, into| {
+                            model.pull_back(params, &batch, back, into, &mut scratch.borrow_mut());
                         },
                     },
                     &mut w.gradient,

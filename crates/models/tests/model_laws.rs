@@ -107,6 +107,113 @@ fn gradients_are_derivatives_of_the_loss() {
     }
 }
 
+/// The representations of all examples, one after another.
+fn represent(model: &dyn Model, params: &[f32], examples: &Examples) -> Vec<f32> {
+    let chosen: Vec<u32> = (0..examples.len() as u32).collect();
+    let mut all = vec![f32::NAN; chosen.len() * model.representation()];
+    model.represent(params, &Batch { examples, chosen: &chosen }, &mut all, &mut Scratch::default());
+    all
+}
+
+#[test]
+fn a_representation_is_what_the_last_layer_reads() {
+    for (name, model) in models() {
+        let (data, at, classes) = (examples(&*model, 11, 2), somewhere(&*model), model.classes());
+        let tensors = model.layout().tensors();
+        let width = model.representation();
+        assert_eq!(width == 0, name.starts_with("softmax"), "{name}");
+        if width == 0 {
+            continue;
+        }
+        let [.., output, bias] = tensors else { panic!("{name} has no layer behind its table") };
+        let (output, bias) = (&at.values()[output.range()], &at.values()[bias.range()]);
+        let all = represent(&*model, at.values(), &data);
+        let mut logits = vec![0.0; classes];
+        for (z, e) in all.chunks_exact(width).zip(data.iter()) {
+            model.logits(at.values(), e, &mut logits, &mut Scratch::default());
+            for (c, logit) in logits.iter().enumerate() {
+                let score = z.iter().zip(output[c..].iter().step_by(classes)).map(|(z, o)| z * o);
+                let score = f64::from(bias[c]) + score.map(f64::from).sum::<f64>();
+                assert!((score - f64::from(*logit)).abs() < 1e-5, "{name}: {score} {logit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pulled_back_gradients_are_derivatives_through_the_representation() {
+    for (name, model) in models() {
+        let (data, at, width) = (examples(&*model, 11, 2), somewhere(&*model), model.representation());
+        let mut s = Address::new(9, Purpose::Test).stream();
+        let back: Vec<f32> = (0..data.len() * width).map(|_| uniform_f32(&mut s, -0.2, 0.2)).collect();
+        let chosen: Vec<u32> = (0..data.len() as u32).collect();
+        let batch = Batch { examples: &data, chosen: &chosen };
+        let mut gradient = vec![1.0; at.values().len()];
+        model.pull_back(at.values(), &batch, &back, &mut gradient, &mut Scratch::default());
+        let table = &model.layout().tensors()[0];
+        let behind = gradient.len() - if width == 0 { 0 } else { (width + 1) * model.classes() };
+        for (i, g) in gradient.iter().enumerate() {
+            let row = (i / table.cols()) as u32;
+            let named = i >= table.range().len() || data.iter().any(|e| e.rows.contains(&row));
+            if i >= behind || !named || width == 0 {
+                assert_eq!(*g, 1.0, "{name}: parameter {i}");
+            }
+        }
+        let value = |params: &[f32]| -> f64 {
+            let all = represent(&*model, params, &data);
+            all.iter().zip(&back).map(|(z, b)| f64::from(*z) * f64::from(*b)).sum()
+        };
+        let kinks = (0..behind).filter(|i| {
+            let shifted = |by: f32| {
+                let mut p = at.values().to_vec();
+                p[*i] += by;
+                value(&p)
+            };
+            let (h, g) = (1e-2f32, f64::from(gradient[*i]) - 1.0);
+            if ((shifted(h) - shifted(-h)) / f64::from(2.0 * h) - g).abs() < 2e-4 {
+                return false;
+            }
+            let (near, mean) = (h / 10.0, value(at.values()));
+            let sides = [shifted(near) - mean, mean - shifted(-near)].map(|d| d / f64::from(near));
+            assert!(sides.iter().any(|s| (s - g).abs() < 2e-3), "{name}: parameter {i}: {sides:?} {g}");
+            true
+        });
+        let most =
+            if name.starts_with("text cnn") || name.starts_with("mlp") { gradient.len() / 50 } else { 0 };
+        let kinks = kinks.count();
+        assert!(kinks <= most, "{name}: {kinks} kinks among {} parameters", gradient.len());
+    }
+}
+
+/// What an adjustment is given for the batch at hand, against the model asked directly.
+#[test]
+fn a_step_reaches_the_representations_of_its_batch() {
+    for (name, model) in models() {
+        let how =
+            LocalTraining { epochs: 2, batch: 4, shuffle: false, optimiser: Optimiser::Sgd { lr: 0.3 } };
+        let shard = examples(&*model, 10, 4).localise(model.layout());
+        let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
+        let (mut steps, mut all) = (0, vec![7.0]);
+        let mut adjust = |step: &mut sottovoce_core::Step<'_>, gradient: &mut [f32]| {
+            let chosen = [&[0, 1, 2, 3][..], &[4, 5, 6, 7], &[8, 9]][steps % 3];
+            let batch = Batch { examples: &shard.examples, chosen };
+            for at in [step.start, step.params] {
+                (step.represent)(at, &mut all);
+                let mut expected = vec![0.0; chosen.len() * model.representation()];
+                model.represent(at, &batch, &mut expected, &mut Scratch::default());
+                assert_eq!(all, expected, "{name}");
+            }
+            let mut expected = gradient.to_vec();
+            model.pull_back(step.params, &batch, &all, &mut expected, &mut Scratch::default());
+            (step.pull_back)(&all, gradient);
+            assert_eq!(gradient, expected, "{name}");
+            steps += 1;
+        };
+        train(&*model, &how, &shard, &at, order, &mut Workspace::default(), Some(&mut adjust)).unwrap();
+        assert_eq!(steps, 6);
+    }
+}
+
 #[test]
 fn the_gradient_is_added_and_leaves_other_rows_alone() {
     for (name, model) in models() {

@@ -1,19 +1,20 @@
 //! Whole rounds with clients that train: the same bits however they run, and what hostile clients cannot do.
 
 mod common;
+mod moon;
 mod world;
 
 use common::laws::algorithm_laws;
 use common::momentum::Momentum;
-use common::population::{CAP, Desks, Task};
+use common::population::{BUCKETS, CAP, CLASSES, Desks, Task};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Rejection};
-use sottovoce_algorithms::{AlgorithmConfig, FedAvg, FedProx, Visitor};
+use sottovoce_algorithms::{AlgorithmConfig, FedAvg, FedProx, Moon, Visitor};
 use sottovoce_core::{
     Address, Aggregate, Algorithm, Answer, Checksum, ClientError, ClientId, LedgerLine, LocalTask, Purpose,
     RowBlock, ServerCx, Transform, Update,
 };
-use sottovoce_models::Workspace;
+use sottovoce_models::{SoftmaxRegression, Workspace};
 use sottovoce_simulation::{Clock, Cohort, Engine, Plan, RoundError, State, States};
 use std::sync::Mutex;
 
@@ -28,7 +29,7 @@ fn library() -> Vec<AlgorithmConfig> {
         {"kind":"fedopt","optimiser":"adam","server_lr":0.05}, {"kind":"fedopt","optimiser":"yogi","server_lr":0.05},
         {"kind":"scaffold","option":1}, {"kind":"scaffold"}, {"kind":"fednova"}, {"kind":"feddyn","alpha":0.1},
         {"kind":"qfedavg","q":1.0,"lipschitz":2.0}, {"kind":"afl","lambda_lr":0.1}, {"kind":"mime"},
-        {"kind":"mime","lite":true}, {"kind":"ifca","clusters":3},
+        {"kind":"mime","lite":true}, {"kind":"moon","mu":1.0}, {"kind":"ifca","clusters":3},
         {"kind":"hierarchical","edges":3,"cloud_every":2}, {"kind":"ditto","lambda":0.5}, {"kind":"fedper"},
         {"kind":"fedrep","head_epochs":1}, {"kind":"apfl","adaptive":true}, {"kind":"fine_tuning","epochs":1}
     ]"#;
@@ -90,6 +91,7 @@ fn with_nothing_to_add_algorithms_are_fedavg_bit_for_bit() {
     let fedavg = trajectory(r#"{"kind":"fedavg"}"#, 6);
     for same in [
         r#"{"kind":"fedprox","mu":0}"#,
+        r#"{"kind":"moon","mu":0}"#,
         r#"{"kind":"fedopt","optimiser":"sgd","server_lr":1}"#,
         r#"{"kind":"fedavgm","beta":0}"#,
         r#"{"kind":"fedbuff"}"#,
@@ -110,6 +112,32 @@ fn with_nothing_to_add_algorithms_are_fedavg_bit_for_bit() {
     for other in others.map(|o| format!("{{\"kind\":\"{}{}}}", o, if o.contains(':') { "" } else { "\"" })) {
         assert_ne!(trajectory(&other, 6), fedavg, "{other}");
     }
+}
+
+/// Round by round with an embedding bag: without a weight MOON is FedAvg, in the round where nobody has a last model
+/// as in all others; with one it is, until somebody has.
+#[test]
+fn without_a_last_model_moon_is_fedavg_bit_for_bit() {
+    fn bags<A: Algorithm>(algorithm: &A) -> Vec<Vec<u8>> {
+        let desks = Desks::bags(algorithm, 6, 3);
+        let mut engine = engine(&desks, Cohort::All);
+        let bytes = |e: &Engine<'_, _, _>| e.params().values().iter().flat_map(|v| v.to_le_bytes()).collect();
+        (0..4).map(|_| engine.step().map(|_| bytes(&engine)).unwrap()).collect()
+    }
+    let fedavg = bags(&FEDAVG);
+    assert_eq!(bags(&Moon { mu: 0.0, temperature: 0.5 }), fedavg);
+    let moon = bags(&Moon { mu: 1.0, temperature: 0.5 });
+    assert!(moon[0] == fedavg[0] && moon[1] != fedavg[1]);
+}
+
+#[test]
+fn a_model_without_representations_is_a_reason() {
+    let moon = Moon { mu: 1.0, temperature: 0.5 };
+    let model = SoftmaxRegression::new(BUCKETS, CLASSES).unwrap();
+    let desks = Desks::of(&moon, Box::new(model), 3, 1);
+    let report = engine(&desks, Cohort::All).step().unwrap();
+    let reasons = (0..3).map(ClientId).map(|client| (client, ClientError::NoRepresentation { client }));
+    assert_eq!(report.dropped, reasons.collect::<Vec<_>>());
 }
 
 /// FedAvg over clients that count alike.
@@ -159,7 +187,7 @@ fn fedavg_of_one_client_is_local_training() {
     for round in 0..4 {
         let start = federated.params().clone();
         let order = Address::new(desks.seed, Purpose::BatchOrder).round(round);
-        let (client, model, data) = (ClientId(0), &desks.model, &desks.shards[0]);
+        let (client, model, data) = (ClientId(0), &*desks.model, &desks.shards[0]);
         let workspace = &mut workspace;
         let mut task = Task { client, round, model, data, start: &start, order, workspace };
         let answer = FEDAVG.client(&mut task, &(), &mut ()).unwrap();

@@ -1,4 +1,4 @@
-//! A population that trains a small softmax regression for real, and may tamper with what it sends.
+//! A population that trains a small model for real, and may tamper with what it sends.
 
 use sottovoce_core::sampling::{below, index};
 use sottovoce_core::{
@@ -6,8 +6,8 @@ use sottovoce_core::{
     Population, Purpose, Trained, Update,
 };
 use sottovoce_models::{
-    Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Start, Workspace, loss,
-    train,
+    EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Start,
+    Workspace, loss, train,
 };
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) const CAP: u64 = 64;
 /// on its way out.
 pub(crate) struct Desks<'a, A> {
     pub(crate) algorithm: &'a A,
-    pub(crate) model: SoftmaxRegression,
+    pub(crate) model: Box<dyn Model>,
     pub(crate) shards: Vec<LocalExamples>,
     /// Clients that answer nothing.
     pub(crate) silent: Vec<u64>,
@@ -29,17 +29,27 @@ pub(crate) struct Desks<'a, A> {
     pub(crate) seed: u64,
 }
 
-impl<'a, A> Desks<'a, A> {
-    /// `clients` honest clients with 3 to 11 examples each.
+impl<'a, A: Algorithm> Desks<'a, A> {
+    /// `clients` honest clients with 3 to 11 examples each, who train a softmax regression, or, where the algorithm needs
+    /// representations, an embedding bag.
     pub(crate) fn new(algorithm: &'a A, clients: u64, seed: u64) -> Self {
-        let model = SoftmaxRegression::new(BUCKETS, CLASSES).unwrap();
-        let shards = (0..clients).map(|c| shard(&model, 3 + c * 5 % 9, c)).collect();
+        if algorithm.represents() {
+            return Self::bags(algorithm, clients, seed);
+        }
+        Self::of(algorithm, Box::new(SoftmaxRegression::new(BUCKETS, CLASSES).unwrap()), clients, seed)
+    }
+    /// The same with an embedding bag.
+    pub(crate) fn bags(algorithm: &'a A, clients: u64, seed: u64) -> Self {
+        Self::of(algorithm, Box::new(EmbeddingBag::new(BUCKETS, 6, CLASSES, 0.2).unwrap()), clients, seed)
+    }
+    pub(crate) fn of(algorithm: &'a A, model: Box<dyn Model>, clients: u64, seed: u64) -> Self {
+        let shards = (0..clients).map(|c| shard(&*model, 3 + c * 5 % 9, c)).collect();
         Self { algorithm, model, shards, silent: vec![], tamper: Box::new(|_| {}), seed }
     }
     /// The same, but these hold no example.
     pub(crate) fn without_examples(mut self, clients: &[u64]) -> Self {
         for c in clients {
-            self.shards[*c as usize] = shard(&self.model, 0, *c);
+            self.shards[*c as usize] = shard(&*self.model, 0, *c);
         }
         self
     }
@@ -57,7 +67,7 @@ impl<'a, A> Desks<'a, A> {
 }
 
 /// Examples whose class shows in their rows; every client has a taste of its own.
-fn shard(model: &SoftmaxRegression, examples: u64, client: u64) -> LocalExamples {
+fn shard(model: &dyn Model, examples: u64, client: u64) -> LocalExamples {
     let mut s = Address::new(77, Purpose::Test).client(client).stream();
     let mut all = Examples::default();
     for _ in 0..examples {
@@ -77,7 +87,7 @@ pub(crate) const LOCAL: LocalTraining =
 pub(crate) struct Task<'a> {
     pub(crate) client: ClientId,
     pub(crate) round: u64,
-    pub(crate) model: &'a SoftmaxRegression,
+    pub(crate) model: &'a dyn Model,
     pub(crate) data: &'a LocalExamples,
     pub(crate) start: &'a Params,
     pub(crate) order: Address,
@@ -102,6 +112,9 @@ impl LocalTask for Task<'_> {
     }
     fn epochs(&self) -> u32 {
         LOCAL.epochs
+    }
+    fn representation(&self) -> usize {
+        self.model.representation()
     }
     fn train_from(
         &mut self,
@@ -160,7 +173,7 @@ impl<A: Algorithm> Population<A> for Desks<'_, A> {
         }
         let order = Address::new(self.seed, Purpose::BatchOrder).round(broadcast.round).client(client.0);
         let Worker { workspace, buffer } = worker;
-        let (model, start) = (&self.model, broadcast.params);
+        let (model, start) = (&*self.model, broadcast.params);
         let round = broadcast.round;
         let mut task = Task { client, round, model, data, start, order, workspace };
         let answer = self.algorithm.client(&mut task, broadcast.server, own)?;
