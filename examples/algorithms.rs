@@ -227,7 +227,7 @@ fn main() -> Result<(), Failure> {
     };
     let mut runs = Runs::open(&results)?;
     for (name, validation_share) in SETS {
-        let common = vec![format!("data.path={folder}/{name}"), "rounds.evaluate_every=0".to_owned()];
+        let common = [format!("data.path={folder}/{name}"), "rounds.evaluate_every=0".to_owned()];
         let tuning = vec![format!("data.validation_share={validation_share}")];
         let one_round = ["rounds.count=1".to_owned(), CENTRALISED.to_owned()];
         let central = |s: &Summary| s.baselines.centralised.map_or(0.0, |b| b.accuracy);

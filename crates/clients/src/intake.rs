@@ -86,17 +86,21 @@ pub struct SyntheticShards {
 }
 
 impl SyntheticShards {
-    fn examples(&self, client: ClientId, held_out: bool) -> Examples {
+    /// A client's transcripts that training or its own evaluation may use.
+    fn transcripts(&self, client: ClientId, held_out: bool) -> impl Iterator<Item = Transcript> {
+        let mut report = RetentionReport::default();
+        let all = self.corpus.transcripts(self.seed, client.0).into_iter().enumerate();
+        all.filter_map(move |(i, transcript)| {
+            let is_held_out = i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
+            (is_held_out == held_out && self.intake.keeps(&transcript, &mut report)).then_some(transcript)
+        })
+    }
+
+    fn featurised(&self, client: ClientId, held_out: bool) -> Examples {
         let mut featuriser = Featuriser::new(self.intake.features.clone());
         let (mut rows, mut examples) = (Vec::new(), Examples::default());
-        let mut report = RetentionReport::default();
-        for (i, transcript) in self.corpus.transcripts(self.seed, client.0).iter().enumerate() {
-            if (i % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) != held_out
-                || !self.intake.keeps(transcript, &mut report)
-            {
-                continue;
-            }
-            let scale = self.intake.features(&mut featuriser, transcript, &mut rows);
+        for transcript in self.transcripts(client, held_out) {
+            let scale = self.intake.features(&mut featuriser, &transcript, &mut rows);
             examples.push(&rows, scale, self.labels[&transcript.intent]);
         }
         examples
@@ -108,9 +112,12 @@ impl Shards for SyntheticShards {
         self.corpus.config().clients
     }
     fn shard(&self, client: ClientId) -> Cow<'_, LocalExamples> {
-        Cow::Owned(self.examples(client, false).localise(&self.layout))
+        Cow::Owned(self.featurised(client, false).localise(&self.layout))
+    }
+    fn examples(&self, client: ClientId) -> u64 {
+        self.transcripts(client, false).count() as u64
     }
     fn held_out(&self, client: ClientId) -> Cow<'_, Examples> {
-        Cow::Owned(self.examples(client, true))
+        Cow::Owned(self.featurised(client, true))
     }
 }
