@@ -2,7 +2,8 @@
 //! (Dirichlet 0.1), 10 a round, 300 rounds of two local epochs, softmax regression.
 //!
 //! ```text
-//! cargo run --release --example algorithms -- FOLDER RESULTS.jsonl     # with banking77/ and clinc150/ in FOLDER
+//! cargo run --release --example algorithms -- FOLDER RESULTS.jsonl        # with banking77/ and clinc150/ in FOLDER
+//! cargo run --release --example algorithms -- FOLDER RESULTS.jsonl clinc150                            # one of them
 //! ```
 //!
 //! Each algorithm is tuned over six settings of its own at seed 1 by accuracy on validation transcripts (a tenth of
@@ -225,8 +226,11 @@ fn main() -> Result<(), Failure> {
     let (Some(folder), Some(results)) = (words.next(), words.next()) else {
         return Err("name the folder that holds banking77 and clinc150, and a file for the results".into());
     };
+    let only = words.next();
     let mut runs = Runs::open(&results)?;
-    for (name, validation_share) in SETS {
+    for (name, validation_share) in
+        SETS.into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name))
+    {
         let common = [format!("data.path={folder}/{name}"), "rounds.evaluate_every=0".to_owned()];
         let tuning = vec![format!("data.validation_share={validation_share}")];
         let one_round = ["rounds.count=1".to_owned(), CENTRALISED.to_owned()];

@@ -247,8 +247,8 @@ mod x86 {
 
 /// Compiles a kernel for AVX-512, AVX2 and the baseline, and calls the widest that the CPU has.
 ///
-/// The kernel is generic over [`Lanes`] (`fn name<L>(…)`, with `L` standing for the columns) and consists of plain
-/// arithmetic and `#[inline(always)]` functions. It gives the same bits each time, because the compiler neither
+/// The kernel is generic over [`Lanes`] (`fn name<L>(…)`, with `L` standing for the columns, or `fn name<L, T: Trait>(…)`
+/// with one more type) and consists of plain arithmetic and `#[inline(always)]` functions. It gives the same bits each time, because the compiler neither
 /// fuses nor reorders floating-point operations.
 ///
 /// ```
@@ -265,38 +265,38 @@ mod x86 {
 /// ```
 #[macro_export]
 macro_rules! dispatch {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident<$lanes:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident<$lanes:ident $(, $g:ident: $bound:path)?>($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments)]
-        $vis fn $name($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name$(<$g: $bound>)?($($arg: $ty),*) $(-> $ret)? {
             // A kernel that the compiler vectorises by itself names no lanes.
             #[allow(clippy::too_many_arguments, clippy::extra_unused_type_parameters)]
             #[inline(always)]
-            fn body<$lanes: $crate::lanes::Lanes>($($arg: $ty),*) $(-> $ret)? $body
+            fn body<$lanes: $crate::lanes::Lanes $(, $g: $bound)?>($($arg: $ty),*) $(-> $ret)? $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[allow(clippy::too_many_arguments)]
                 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
-                fn wide($($arg: $ty),*) $(-> $ret)? { body::<$crate::lanes::Avx512>($($arg),*) }
+                fn wide$(<$g: $bound>)?($($arg: $ty),*) $(-> $ret)? { body::<$crate::lanes::Avx512 $(, $g)?>($($arg),*) }
                 #[allow(clippy::too_many_arguments)]
                 #[target_feature(enable = "avx2")]
-                fn medium($($arg: $ty),*) $(-> $ret)? { body::<$crate::lanes::Avx2>($($arg),*) }
+                fn medium$(<$g: $bound>)?($($arg: $ty),*) $(-> $ret)? { body::<$crate::lanes::Avx2 $(, $g)?>($($arg),*) }
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                 {
                     // SAFETY: the CPU has these features, as just detected.
-                    return unsafe { wide($($arg),*) };
+                    return unsafe { wide$(::<$g>)?($($arg),*) };
                 }
                 if is_x86_feature_detected!("avx2") {
                     // SAFETY: the CPU has this feature, as just detected.
-                    return unsafe { medium($($arg),*) };
+                    return unsafe { medium$(::<$g>)?($($arg),*) };
                 }
-                body::<$crate::lanes::Sse2>($($arg),*)
+                body::<$crate::lanes::Sse2 $(, $g)?>($($arg),*)
             }
             #[cfg(not(target_arch = "x86_64"))]
-            body::<$crate::lanes::Portable>($($arg),*)
+            body::<$crate::lanes::Portable $(, $g)?>($($arg),*)
         }
     };
 }

@@ -31,6 +31,7 @@
 //! ```
 
 pub mod embedding_bag;
+mod encoder;
 pub mod examples;
 pub mod features;
 mod frozen;

@@ -1,7 +1,7 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
-use crate::{head, mlp, text_cnn};
+use crate::{encoder, head};
 use sottovoce_core::aligned::Aligned;
 use sottovoce_core::sampling::uniform_f32;
 use sottovoce_core::{Address, Layout, Params, Purpose};
@@ -79,10 +79,8 @@ impl<'a> Batch<'a> {
 pub struct Scratch {
     pub(crate) hidden: Aligned,
     pub(crate) back: Aligned,
-    pub(crate) low: Aligned,
+    pub(crate) encoder: encoder::Buffers,
     pub(crate) layer: head::Buffers,
-    pub(crate) convolution: text_cnn::Buffers,
-    pub(crate) dense: mlp::Buffers,
 }
 
 /// Draws a tensor uniformly from `±bound`, at the address of its number.
