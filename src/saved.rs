@@ -12,15 +12,20 @@ use sottovoce_models::{Example, Featuriser, Model, Scratch};
 use sottovoce_transcripts::{Language, Speaker, Split, Transcript, Turn};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The one key of the file's metadata; its value is JSON.
 const KEY: &str = "sottovoce";
+/// The tensor of a frozen table that was read from a file.
+const FROZEN: &str = "frozen";
 
 /// Parameters and what they mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedModel {
     meaning: Meaning,
     params: Params,
+    /// A frozen table that was read from a file.
+    table: Option<Arc<[f32]>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,10 +35,10 @@ struct Meaning {
 }
 
 impl SavedModel {
-    /// A trained model.
-    pub fn of(config: &Config, labels: &[String], params: &Params) -> Self {
+    /// A trained model; `table` is what of it is frozen and not random.
+    pub fn of(config: &Config, labels: &[String], params: &Params, table: Option<Arc<[f32]>>) -> Self {
         let meaning = Meaning { config: config.to_toml(), labels: labels.to_vec() };
-        Self { meaning, params: params.clone() }
+        Self { meaning, params: params.clone(), table }
     }
 
     /// A safetensors file; the same model gives the same bytes.
@@ -44,11 +49,17 @@ impl SavedModel {
             let view = TensorView::new(Dtype::F32, vec![t.rows(), t.cols()], &values[range]);
             (t.name(), view.expect("a layout's ranges have the size of its shapes"))
         });
+        let frozen = self.table.as_deref().map(bytes::le_bytes);
+        let frozen = frozen.as_deref().map(|vectors| {
+            let rows = self.params.layout().tensors()[0].rows();
+            let view = TensorView::new(Dtype::F32, vec![rows, vectors.len() / 4 / rows], vectors);
+            (FROZEN, view.expect("a table has as many rows as its correction"))
+        });
         let meaning = serde_json::to_string(&self.meaning).expect("strings can be written as JSON");
         // One entry: a map of more would be written in random order.
         #[allow(clippy::disallowed_types)]
         let metadata = std::collections::HashMap::from([(KEY.to_owned(), meaning)]);
-        safetensors::serialize(tensors, Some(metadata))
+        safetensors::serialize(tensors.chain(frozen), Some(metadata))
             .expect("tensors of a layout have a size and names of their own")
     }
 
@@ -62,19 +73,35 @@ impl SavedModel {
         let meaning = meaning.ok_or_else(|| invalid("has no sottovoce metadata".to_owned()))?;
         let meaning: Meaning = serde_json::from_str(meaning).map_err(|e| invalid(e.to_string()))?;
         let config: Config = toml::from_str(&meaning.config).map_err(|e| invalid(e.message().to_owned()))?;
-        let layout = model(&config, meaning.labels.len())?.layout().clone();
+        let layout = model(&config, meaning.labels.len(), None)?.layout().clone();
         let tensors = SafeTensors::deserialize(&file).map_err(|e| invalid(e.to_string()))?;
         let mut params = Params::zeros(layout.clone());
-        for t in layout.tensors() {
-            let view = tensors.tensor(t.name()).map_err(|e| invalid(e.to_string()))?;
-            if view.dtype() != Dtype::F32 || view.shape() != [t.rows(), t.cols()] {
-                return Err(invalid(format!("tensor {} has another type or shape than its model", t.name())));
+        let numbers = |name: &str, shape: [usize; 2]| {
+            let view = tensors.tensor(name).map_err(|e| invalid(e.to_string()))?;
+            if view.dtype() != Dtype::F32 || view.shape() != shape {
+                return Err(invalid(format!("tensor {name} has another type or shape than its model")));
             }
-            for (to, from) in params.values_mut()[t.range()].iter_mut().zip(bytes::f32s(view.data())) {
+            Ok(bytes::f32s(view.data()))
+        };
+        for t in layout.tensors() {
+            for (to, from) in
+                params.values_mut()[t.range()].iter_mut().zip(numbers(t.name(), [t.rows(), t.cols()])?)
+            {
                 *to = from;
             }
         }
-        Ok(Self { meaning, params })
+        let table = match config.model {
+            ModelConfig::LowRank { table: Some(_), dim, .. } => {
+                Some(numbers(FROZEN, [config.features.buckets as usize, dim as usize])?.collect())
+            }
+            _ => None,
+        };
+        Ok(Self { meaning, params, table })
+    }
+
+    /// The configuration of the run that it is of.
+    pub fn config(&self) -> Config {
+        toml::from_str(&self.meaning.config).expect("read or written as a configuration")
     }
 
     /// The parameters.
@@ -84,12 +111,11 @@ impl SavedModel {
 
     /// What answers for this model. One that reads sentence vectors cannot be asked about text.
     pub fn classifier(&self) -> Result<Classifier<'_>, ExperimentError> {
-        let config: Config =
-            toml::from_str(&self.meaning.config).expect("read or written as a configuration");
+        let config = self.config();
         if let ModelConfig::Mlp { .. } = config.model {
             return Err(ExperimentError::NeedsVectors);
         }
-        let model = model(&config, self.meaning.labels.len())?;
+        let model = model(&config, self.meaning.labels.len(), self.table.clone())?;
         Ok(Classifier {
             saved: self,
             intake: intake(&config),

@@ -177,7 +177,8 @@ fn no_damage_to_a_checkpoint_is_believed() {
         toml::from_str(&String::from_utf8(bytes(&out.join("config.toml"))).expect("text"))
             .expect("a configuration");
     let intents = json(&out.join("manifest.json"))["intents"].as_u64().expect("a number") as usize;
-    let layout = sottovoce::experiment::data::model(&config, intents).expect("a model").layout().clone();
+    let layout =
+        sottovoce::experiment::data::model(&config, intents, None).expect("a model").layout().clone();
     let read = |content: &[u8]| {
         Checkpoint::<()>::from_bytes(
             content,

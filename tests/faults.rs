@@ -34,8 +34,9 @@ fn keep<A: Algorithm>(experiment: &Experiment, algorithm: &A, out: &Path) {
     let mut record = Record::create(out).expect("a new folder").with_trace();
     record.begin(experiment.config(), experiment.data()).expect("the folder can be written");
     let (summary, params) = experiment.run_with(algorithm, &mut record, &mut ()).expect("a run");
-    let labels = &experiment.data().labels;
-    record.finish(experiment.config(), labels, &params, &summary).expect("the folder can be written");
+    record
+        .finish(experiment.config(), experiment.data(), &params, &summary)
+        .expect("the folder can be written");
 }
 
 /// The same experiment without and with a fault, in two folders.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Call, bytes, json, sottovoce};
+use common::{Call, bytes, json, sottovoce, write_npy};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,7 +30,7 @@ fn prepared() -> TempDir {
     }
     let place = |name: &str| folder.path().join(name);
     fs::write(place("all.jsonl"), &transcripts).expect("a file can be written");
-    write(&place("v.npy"), DIM, &numbers);
+    write_npy(&place("v.npy"), DIM, &numbers);
     let text = format!(
         "name = 'vectors'\nseed = 3\ndata = {{ path = '{}', unit = 'dialogue' }}\ndeidentify.enabled = false\n\
          model = {{ kind = 'mlp', vectors = '{}', dim = {DIM} }}\n\
@@ -41,17 +41,6 @@ fn prepared() -> TempDir {
     );
     fs::write(place("t.toml"), text).expect("a file can be written");
     folder
-}
-
-/// An array of rows, as NumPy writes it.
-fn write(path: &Path, cols: usize, numbers: &[f32]) {
-    let text =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {cols}), }}", numbers.len() / cols);
-    let header = format!("{text:<117}\n");
-    let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-    file.extend_from_slice(header.as_bytes());
-    numbers.iter().for_each(|n| file.extend(n.to_le_bytes()));
-    fs::write(path, file).expect("a file can be written");
 }
 
 fn numbers(path: &Path) -> Vec<f32> {
@@ -82,10 +71,10 @@ fn it_learns_from_vectors_and_gives_the_same_bytes_on_any_threads() {
 
     // Longer vectors are the same: only their direction counts, here to the bit.
     let doubled: Vec<f32> = numbers(&folder.join("v.npy")).iter().map(|n| 2.0 * n).collect();
-    write(&folder.join("v.npy"), DIM, &doubled);
+    write_npy(&folder.join("v.npy"), DIM, &doubled);
     run(folder, "doubled").ok();
     let backwards: Vec<f32> = doubled.chunks_exact(DIM).rev().flatten().copied().collect();
-    write(&folder.join("v.npy"), DIM, &backwards);
+    write_npy(&folder.join("v.npy"), DIM, &backwards);
     run(folder, "backwards").ok();
     assert!(accuracy("backwards") < 0.25, "{}", accuracy("backwards"));
 
@@ -107,17 +96,17 @@ fn what_does_not_belong_together_is_refused() {
         let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(error.contains(said), "{said}: {error}");
     };
-    write(&path, DIM, &good[DIM..]);
+    write_npy(&path, DIM, &good[DIM..]);
     fails(&format!("{} rows for {rows} transcripts", rows - 1), &[], 1);
-    write(&path, DIM, &[&good[..], &good[..DIM]].concat());
+    write_npy(&path, DIM, &[&good[..], &good[..DIM]].concat());
     fails(&format!("{} rows for {rows} transcripts", rows + 1), &[], 1);
     let mut nan = good.clone();
     nan[5 * DIM + 2] = f32::NAN;
-    write(&path, DIM, &nan);
+    write_npy(&path, DIM, &nan);
     fails("NaN in row 5, column 2", &[], 1);
-    write(&path, DIM / 2, &good);
+    write_npy(&path, DIM / 2, &good);
     fails("vectors of 32 numbers, but model.dim = 64", &[], 1);
-    write(&path, DIM, &good);
+    write_npy(&path, DIM, &good);
     fails("deidentify.enabled = true", &["deidentify.enabled=true"], 2);
     fails("there is no such file", &["model.vectors=/no/such/file.npy"], 2);
 }

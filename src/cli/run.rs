@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let lock = args.lock.as_ref().filter(|_| !interrupted);
     let lock = lock.map(|path| Ok::<_, Failure>((path, Lock::of(&experiment, &record, &summary)?)));
     let lock = lock.transpose()?;
-    record.finish(experiment.config(), &experiment.data().labels, &params, &summary)?;
+    record.finish(experiment.config(), experiment.data(), &params, &summary)?;
     if let Some((path, lock)) = lock {
         lock.write(path)?;
     }

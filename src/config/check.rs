@@ -25,6 +25,10 @@ pub(super) fn invalid(key: impl Into<String>, value: impl ToString, expected: im
     Invalid { key: key.into(), value: value.to_string(), expected: expected.into() }
 }
 
+fn is_file(key: &str, path: &Path) -> Result<(), Invalid> {
+    if path.is_file() { Ok(()) } else { Err(invalid(key, path.display(), "there is no such file")) }
+}
+
 fn within<T: PartialOrd + ToString + std::fmt::Display>(
     key: &str,
     value: T,
@@ -215,10 +219,17 @@ impl Config {
                 dim(*d)?;
                 table_init(*bound)?;
             }
-            ModelConfig::LowRank { rank, dim: d, table_init: bound } => {
+            ModelConfig::LowRank { rank, dim: d, table, table_init: bound } => {
                 within("model.rank", *rank, 1, 4096)?;
                 dim(*d)?;
                 table_init(*bound)?;
+                if let Some(table) = table {
+                    if let Some(bound) = bound {
+                        let expected = "a table from model.table is taken as it is: leave one of them out";
+                        return Err(invalid("model.table_init", bound, expected));
+                    }
+                    is_file("model.table", table)?;
+                }
             }
             ModelConfig::Mlp { vectors, dim, hidden } => {
                 within("model.dim", *dim, 1, 65_536)?;
@@ -256,10 +267,7 @@ impl Config {
                             false, and mask before they are made";
             return Err(invalid("deidentify.enabled", true, expected));
         }
-        if !vectors.is_file() {
-            return Err(invalid("model.vectors", vectors.display(), "there is no such file"));
-        }
-        Ok(())
+        is_file("model.vectors", vectors)
     }
 
     fn check_rounds(&self) -> Result<(), Invalid> {

@@ -170,7 +170,7 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
-    /// An embedding bag whose table is random and frozen, but for a correction of low rank. The table is the seed's.
+    /// An embedding bag whose table is frozen, but for a correction of low rank.
     LowRank {
         /// Rank of the correction: what a client sends of each row that it touches, 1 to 4,096.
         #[serde(default = "eight")]
@@ -178,7 +178,12 @@ pub enum ModelConfig {
         /// Numbers in a vector, 1 to 4,096.
         #[serde(default = "sixty_four")]
         dim: u32,
-        /// Bound of the frozen table, positive; √(3 / dim) where absent, so that vectors have a norm of about 1.
+        /// A file with the frozen table: `.safetensors` for `model.safetensors` of a run with an embedding bag and these
+        /// features, any other name for an `.npy` file of `f32`, `features.buckets` rows of `dim` numbers. A relative path
+        /// starts at the working directory. Without it the table is random, that of the seed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table: Option<PathBuf>,
+        /// Bound of a random table, positive; √(3 / dim) where absent, so that vectors have a norm of about 1.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
@@ -412,8 +417,11 @@ impl Config {
         for path in anywhere.data.path.iter_mut().chain(&mut anywhere.data.also) {
             *path = PathBuf::from("files");
         }
-        if let ModelConfig::Mlp { vectors, .. } = &mut anywhere.model {
-            *vectors = PathBuf::from("files");
+        match &mut anywhere.model {
+            ModelConfig::Mlp { vectors: path, .. } | ModelConfig::LowRank { table: Some(path), .. } => {
+                *path = PathBuf::from("files");
+            }
+            _ => {}
         }
         if let Some(Availability::Trace { path, .. }) =
             anywhere.world.as_mut().and_then(|world| world.availability.as_mut())

@@ -2,23 +2,21 @@
 
 use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
+use crate::experiment::outside::Outside;
 use crate::experiment::vectors::Vectors;
 use rayon::prelude::*;
 use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
 use sottovoce_core::{Address, Checksum, ClientId, Layout, LayoutError, Purpose, Summing, sampling};
 use sottovoce_models::{
-    EmbeddingBag, Examples, LocalExamples, LowRank, Mlp, Model, SoftmaxRegression, TextCnn,
+    EmbeddingBag, Examples, FrozenTable, LocalExamples, LowRank, Mlp, Model, SoftmaxRegression, TextCnn,
 };
-use sottovoce_simulation::Trace;
-use sottovoce_simulation::world::Availability;
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
 use sottovoce_transcripts::retention::{Retention, RetentionReport};
 use sottovoce_transcripts::{Language, Split, Synthetic, Transcript};
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -58,8 +56,8 @@ pub struct Data {
     pub validation: HeldOut,
     /// What was read, or made.
     pub origin: Origin,
-    /// When devices are there, where a file says so, and the checksum of the file.
-    pub availability: Option<(Trace, Checksum)>,
+    /// What was read beside transcripts.
+    pub outside: Outside,
 }
 
 /// Where the data came from, for the manifest.
@@ -77,28 +75,24 @@ pub struct Origin {
 impl Data {
     /// Reads or makes the data, masks, featurises and deals them out.
     pub fn prepare(config: &Config) -> Result<Self, ExperimentError> {
-        let availability = availability(config)?;
-        Ok(Self { availability, ..Self::transcripts(config)? })
-    }
-
-    fn transcripts(config: &Config) -> Result<Self, ExperimentError> {
+        let outside = Outside::read(config)?;
         let intake = intake(config);
         let natural = config.partition.is_none_or(|p| p == Scheme::Natural {});
         match &config.data.synthetic {
-            None => from_files(config, intake),
+            None => from_files(config, intake, outside),
             Some(synthetic) => {
                 let corpus = Synthetic::new(synthetic.clone()).map_err(ExperimentError::Synthetic)?;
                 if !natural {
-                    return from_corpus(config, intake, &corpus);
+                    return from_corpus(config, intake, &corpus, outside);
                 }
                 let transcripts = synthetic.clients.saturating_mul(synthetic.transcripts_per_client.into());
-                let made = made_when_asked(config, intake, corpus)?;
+                let made = made_when_asked(config, intake, corpus, outside)?;
                 Ok(if transcripts > KEEP_TRANSCRIPTS { made } else { made.kept() })
             }
         }
     }
 
-    /// Checksum of what is no client's: intents, test and validation examples, when devices are there.
+    /// Checksum of what is no client's: intents, test and validation examples, what was read beside transcripts.
     pub fn checksum(&self) -> Checksum {
         let mut all = Summing::default();
         self.labels.iter().for_each(|label| {
@@ -107,9 +101,7 @@ impl Data {
         for held_out in [&self.test, &self.validation] {
             all.bytes(&held_out.examples.checksum().0);
         }
-        if let Some((_, checksum)) = &self.availability {
-            all.bytes(&checksum.0);
-        }
+        self.outside.sum(&mut all);
         all.finish()
     }
 
@@ -124,16 +116,6 @@ impl Data {
     }
 }
 
-/// When devices are there, if a file says so.
-fn availability(config: &Config) -> Result<Option<(Trace, Checksum)>, ExperimentError> {
-    let availability = config.world.as_ref().and_then(|world| world.availability.as_ref());
-    let Some(Availability::Trace { path, repeat_seconds }) = availability else { return Ok(None) };
-    let text = fs::read_to_string(path).map_err(ExperimentError::at(path))?;
-    let trace = Trace::parse(&text, *repeat_seconds);
-    let trace = trace.map_err(|source| ExperimentError::Trace { path: path.clone(), source })?;
-    Ok(Some((trace, Checksum::of(text.as_bytes()))))
-}
-
 /// The steps between a transcript and its features.
 pub fn intake(config: &Config) -> Intake {
     let redactor = config.deidentify.enabled.then(|| Redactor::new(Policy::tiers(&config.deidentify.tiers)));
@@ -144,8 +126,16 @@ pub fn intake(config: &Config) -> Intake {
     Intake { features: config.features.clone(), redactor, retention }
 }
 
-/// The classifier of a configuration for that many classes.
-pub fn model(config: &Config, classes: usize) -> Result<Box<dyn Model>, ExperimentError> {
+/// The classifier of a configuration for that many classes. Without `table` a frozen one is random: shapes and start are
+/// the same.
+///
+/// # Panics
+/// If `table` does not have the configured size.
+pub fn model(
+    config: &Config,
+    classes: usize,
+    table: Option<Arc<[f32]>>,
+) -> Result<Box<dyn Model>, ExperimentError> {
     let buckets = config.features.buckets as usize;
     let model: Result<Box<dyn Model>, LayoutError> = match &config.model {
         ModelConfig::SoftmaxRegression {} => SoftmaxRegression::new(buckets, classes).map(boxed),
@@ -153,9 +143,10 @@ pub fn model(config: &Config, classes: usize) -> Result<Box<dyn Model>, Experime
             let bound = table_init.unwrap_or(1.0 / *dim as f32);
             EmbeddingBag::new(buckets, *dim as usize, classes, bound).map(boxed)
         }
-        ModelConfig::LowRank { rank, dim, table_init } => {
+        ModelConfig::LowRank { rank, dim, table_init, .. } => {
             let bound = table_init.unwrap_or((3.0 / *dim as f32).sqrt());
-            LowRank::new(buckets, *rank as usize, *dim as usize, classes, config.seed, bound).map(boxed)
+            let frozen = table.map_or_else(|| FrozenTable::random(config.seed, bound), FrozenTable::given);
+            LowRank::new(buckets, *rank as usize, *dim as usize, classes, frozen).map(boxed)
         }
         ModelConfig::Mlp { dim, hidden, .. } => Mlp::new(*dim as usize, *hidden as usize, classes).map(boxed),
         ModelConfig::TextCnn { dim, widths, filters, table_init } => {
@@ -251,7 +242,7 @@ impl Collected {
     }
 }
 
-fn from_files(config: &Config, intake: Intake) -> Result<Data, ExperimentError> {
+fn from_files(config: &Config, intake: Intake, outside: Outside) -> Result<Data, ExperimentError> {
     let mut all = Collected::default();
     let (vectors, mut fault) = (Vectors::open(config)?, None);
     let (report, read) = visit_files(config, &mut |number, transcript| {
@@ -268,10 +259,15 @@ fn from_files(config: &Config, intake: Intake) -> Result<Data, ExperimentError> 
         vectors.all_read(read)?;
     }
     let origin = Origin { files: report.files, rejected: report.reasons, ..Origin::default() };
-    deal(config, intake, all, origin)
+    deal(config, intake, all, origin, outside)
 }
 
-fn from_corpus(config: &Config, intake: Intake, corpus: &Synthetic) -> Result<Data, ExperimentError> {
+fn from_corpus(
+    config: &Config,
+    intake: Intake,
+    corpus: &Synthetic,
+    outside: Outside,
+) -> Result<Data, ExperimentError> {
     let mut all = Collected::default();
     for client in 0..corpus.config().clients {
         for transcript in corpus.transcripts(config.seed, client) {
@@ -281,7 +277,7 @@ fn from_corpus(config: &Config, intake: Intake, corpus: &Synthetic) -> Result<Da
     for transcript in corpus.test(config.seed, config.data.test_examples) {
         all.push(&intake, transcript, None);
     }
-    deal(config, intake, all, Origin::default())
+    deal(config, intake, all, Origin::default(), outside)
 }
 
 /// Deals collected transcripts out to clients.
@@ -290,6 +286,7 @@ fn deal(
     intake: Intake,
     mut all: Collected,
     mut origin: Origin,
+    outside: Outside,
 ) -> Result<Data, ExperimentError> {
     all.flush(&intake);
     origin.retention = intake.retention.is_some().then_some(all.retention);
@@ -300,7 +297,7 @@ fn deal(
     if pool.train.is_empty() {
         return Err(ExperimentError::NoTrainingData);
     }
-    let model = model(config, pool.labels.len())?;
+    let model = model(config, pool.labels.len(), outside.table.clone())?;
     let scheme = config.partition.unwrap_or(Scheme::Natural {});
     let dealt = partition(&scheme, &pool.train, &pool, config.seed)?;
     let own_test = partition_like(&scheme, &dealt, &pool.train, &pool.test, &pool, config.seed, 1)?;
@@ -339,7 +336,7 @@ fn deal(
         labels: pool.labels,
         domains: pool.domains,
         origin,
-        availability: None,
+        outside,
     })
 }
 
@@ -358,11 +355,16 @@ fn unseen_clients(pool: &Pool, unassigned: &[u32]) -> Vec<Vec<u32>> {
 }
 
 /// A synthetic population whose clients exist while they are asked.
-fn made_when_asked(config: &Config, intake: Intake, corpus: Synthetic) -> Result<Data, ExperimentError> {
+fn made_when_asked(
+    config: &Config,
+    intake: Intake,
+    corpus: Synthetic,
+    outside: Outside,
+) -> Result<Data, ExperimentError> {
     let labels: Vec<String> = Synthetic::intents().into_iter().map(str::to_owned).collect();
     let domains: Vec<String> = Synthetic::domains().into_iter().map(str::to_owned).collect();
     let numbers: BTreeMap<String, u32> = labels.iter().cloned().zip(0..).collect();
-    let model = model(config, labels.len())?;
+    let model = model(config, labels.len(), outside.table.clone())?;
     let layout: Arc<Layout> = model.layout().clone();
     let transcripts = corpus.test(config.seed, config.data.test_examples);
     let mut test = HeldOut::default();
@@ -384,7 +386,7 @@ fn made_when_asked(config: &Config, intake: Intake, corpus: Synthetic) -> Result
         test,
         validation: HeldOut::default(),
         origin: Origin::default(),
-        availability: None,
+        outside,
     })
 }
 

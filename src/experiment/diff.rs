@@ -131,7 +131,7 @@ impl Run {
     fn format(&self) -> Result<Format, ExperimentError> {
         let number = |name: &str| self.manifest[name].as_u64().unwrap_or_default();
         let config = self.config()?;
-        let model = model(&config, number("intents") as usize)?;
+        let model = model(&config, number("intents") as usize, None)?;
         let contents = config.algorithm.visit(ContentsFor { clients: number("training_clients") });
         Ok(Format::new(model.layout().clone(), contents)?)
     }
@@ -295,7 +295,7 @@ fn broadcast(a: &Run, b: &Run, layout: &Arc<Layout>) -> Result<Option<At>, Strin
     let start = |run: &Run| -> Result<_, ExperimentError> {
         let config = run.config()?;
         let intents = run.manifest["intents"].as_u64().unwrap_or_default() as usize;
-        Ok(model(&config, intents)?.init(config.seed))
+        Ok(model(&config, intents, None)?.init(config.seed))
     };
     let both = start(a).and_then(|a| Ok((a, start(b)?)));
     let (a, b) = both.map_err(|e| e.to_string())?;

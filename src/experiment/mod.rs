@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod inspect;
 pub mod journal;
 pub mod lock;
+pub mod outside;
 pub mod record;
 pub mod run;
 mod stopwatch;
@@ -16,6 +17,7 @@ pub mod verify;
 
 pub use data::Data;
 pub use lock::{Lock, LockError};
+pub use outside::TableError;
 pub use record::Record;
 pub use run::{Experiment, Observer, Progress, Stage};
 pub use stopwatch::Stopwatch;
@@ -83,6 +85,9 @@ pub enum ExperimentError {
     /// There is not one good vector for each transcript.
     #[error(transparent)]
     Vectors(#[from] VectorError),
+    /// There is no good frozen table.
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// Text for a model that reads vectors.
     #[error("the model of this run reads sentence vectors; it cannot classify text")]
     NeedsVectors,

@@ -366,14 +366,14 @@ impl Record {
     pub fn finish(
         mut self,
         config: &Config,
-        labels: &[String],
+        data: &Data,
         params: &Params,
         summary: &Summary,
     ) -> Result<(), ExperimentError> {
         let Some(d) = &mut self.directory else { return Ok(()) };
         d.rounds.sync()?;
         d.egress.sync()?;
-        let model = SavedModel::of(config, labels, params).to_bytes();
+        let model = SavedModel::of(config, &data.labels, params, data.outside.table.clone()).to_bytes();
         write(&d.path.join("model.safetensors"), &model)?;
         write_json(&d.path.join("summary.json"), summary)
     }

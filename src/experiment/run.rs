@@ -412,8 +412,7 @@ fn world(config: &Config, data: &Data) -> Option<World> {
     let standing = WorldConfig { seconds_per_example: 0.0, ..WorldConfig::default() };
     let timed = config.rounds.pace != Pace::default();
     let world = config.world.clone().or(timed.then_some(standing))?;
-    let trace = data.availability.as_ref().map(|(trace, _)| trace.clone());
-    Some(World::new(world, trace, config.seed, config.local.epochs))
+    Some(World::new(world, data.outside.trace.clone(), config.seed, config.local.epochs))
 }
 
 fn checksum_of(predictions: &[Prediction]) -> Checksum {

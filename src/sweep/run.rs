@@ -129,7 +129,7 @@ fn one(config: &Config, out: &Path, mut until: Until<'_>) -> Result<Ran, Experim
             let mut record = if path.exists() { Record::reopen(&path)? } else { Record::create(&path)? };
             record.begin(experiment.config(), experiment.data())?;
             let (summary, params) = experiment.run(&mut record, &mut until)?;
-            record.finish(experiment.config(), &experiment.data().labels, &params, &summary)?;
+            record.finish(experiment.config(), experiment.data(), &params, &summary)?;
             summary
         }
     };

@@ -146,3 +146,14 @@ pub(crate) fn json_lines(path: &Path) -> Vec<Value> {
 pub(crate) fn sum(lines: &[Value], key: &str) -> u64 {
     lines.iter().map(|line| line[key].as_u64().unwrap_or_else(|| panic!("no number {key} in {line}"))).sum()
 }
+
+/// An array of rows, as NumPy writes it.
+pub(crate) fn write_npy(path: &Path, cols: usize, numbers: &[f32]) {
+    let text =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {cols}), }}", numbers.len() / cols);
+    let header = format!("{text:<117}\n");
+    let mut file = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    file.extend_from_slice(header.as_bytes());
+    numbers.iter().for_each(|n| file.extend(n.to_le_bytes()));
+    std::fs::write(path, file).expect("a file can be written");
+}

@@ -1,34 +1,63 @@
-//! A random table that is computed where it is read.
+//! A table of vectors that is never trained: somebody else's, or a random one that is computed where it is read.
 //!
-//! A number of the table is a function of seed, row and column: two keys of the seed (the first 64 bits of its stream
+//! A number of the random table is a function of seed, row and column: two keys of the seed (the first 64 bits of its stream
 //! for tensor 0, which draws nothing else), two words of the row from them, and the column's number through the
 //! finaliser of MurmurHash3 (Appleby 2011), the second word mixed in half way, so that two rows are not the same numbers
 //! in another place. Ten integer operations for a number, all columns at once: a row of 64 takes 12 ns with AVX-512, as
 //! long as reading it from a table does, and there is no table to keep or to send. It is no stream for anything else: nobody has tested more of it than is tested here.
 
+use sottovoce_core::math::add;
 use sottovoce_core::{Address, Purpose};
+use std::sync::Arc;
 
-/// A table of any number of rows and columns, uniform in `±bound`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Frozen {
-    keys: [u32; 2],
-    step: f32,
+/// A table that stays what it is.
+#[derive(Debug, Clone)]
+pub struct FrozenTable(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Random { keys: [u32; 2], step: f32 },
+    Given(Arc<[f32]>),
 }
 
-impl Frozen {
-    pub(crate) fn new(seed: u64, bound: f32) -> Self {
+impl FrozenTable {
+    /// A table of any number of rows and columns, uniform in `±bound`.
+    pub fn random(seed: u64, bound: f32) -> Self {
         let mut stream = Address::new(seed, Purpose::Init).stream();
-        Self { keys: [stream.next_u32(), stream.next_u32()], step: bound / 8_388_608.0 }
+        Self(Kind::Random { keys: [stream.next_u32(), stream.next_u32()], step: bound / 8_388_608.0 })
     }
 
-    /// Adds a row to `into`, column by column: 24 random bits as a multiple of `bound · 2⁻²³`.
+    /// The vectors of a table, row after row.
+    pub fn given(vectors: Arc<[f32]>) -> Self {
+        Self(Kind::Given(vectors))
+    }
+
+    /// Whether it is a table of that many numbers.
+    pub(crate) fn has(&self, numbers: usize) -> bool {
+        match &self.0 {
+            Kind::Random { .. } => true,
+            Kind::Given(vectors) => vectors.len() == numbers,
+        }
+    }
+
+    /// Adds a row to `into`, which has as many numbers as the table has columns.
     #[inline(always)]
     pub(crate) fn add_row(&self, row: u32, into: &mut [f32]) {
-        let [first, second] = self.keys.map(|key| finalise(row ^ key, 0));
-        for (column, v) in (0u32..).zip(into) {
-            let bits = finalise(first.wrapping_add(column.wrapping_mul(0x9e37_79b9)), second);
-            *v += ((bits as i32) >> 8) as f32 * self.step;
+        let dim = into.len();
+        match &self.0 {
+            Kind::Random { keys, step } => add_random(*keys, *step, row, into),
+            Kind::Given(vectors) => add(into, &vectors[row as usize * dim..][..dim]),
         }
+    }
+}
+
+/// Column by column 24 random bits as a multiple of `step`, `bound · 2⁻²³`.
+#[inline(always)]
+fn add_random(keys: [u32; 2], step: f32, row: u32, into: &mut [f32]) {
+    let [first, second] = keys.map(|key| finalise(row ^ key, 0));
+    for (column, v) in (0u32..).zip(into) {
+        let bits = finalise(first.wrapping_add(column.wrapping_mul(0x9e37_79b9)), second);
+        *v += ((bits as i32) >> 8) as f32 * step;
     }
 }
 
@@ -46,7 +75,7 @@ mod tests {
     const COLUMNS: usize = 32;
 
     fn table(seed: u64, rows: u32) -> Vec<f64> {
-        let frozen = Frozen::new(seed, 1.0);
+        let frozen = FrozenTable::random(seed, 1.0);
         let row = |row| {
             let mut values = [0.0; COLUMNS];
             frozen.add_row(row, &mut values);
@@ -80,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_row_is_the_same_however_many_columns_are_read() {
-        let frozen = Frozen::new(3, 0.25);
+        let frozen = FrozenTable::random(3, 0.25);
         let (mut short, mut long) = ([1.0f32; 5], [1.0f32; 90]);
         frozen.add_row(u32::MAX, &mut short);
         frozen.add_row(u32::MAX, &mut long);

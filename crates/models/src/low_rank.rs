@@ -5,15 +5,14 @@
 //!
 //! | symbol | meaning |
 //! |---|---|
-//! | `E₀` | the frozen table (buckets × dim): never trained, sent or kept, but computed where it is read |
+//! | `E₀` | the frozen table (buckets × dim): never trained and never sent; given, or random and computed where it is read |
 //! | `A` | buckets × rank, zero at the start; a client touches the rows of its own text |
 //! | `B` | rank × dim, random at the start; every client touches all of it |
 //! | `h` | `scale · Σ_{r ∈ rows(x)} (E₀[r] + A[r] · B)` |
 //! | `p(y \| x)` | `softmax(b + h · O)` |
 //!
-//! Deviations from the paper: what is adapted is a table of vectors, not the projections of a transformer; `E₀` is random
-//! and not the result of training, so this shows what the method costs and what its messages are rather than what a good
-//! `E₀` would give; the factor that touches single rows is the one that starts at zero, so that a row nobody touched has
+//! Deviations from the paper: what is adapted is a table of vectors, not the projections of a transformer; a random `E₀`
+//! shows what the method costs and what its messages are, not what one that has learnt something gives; the factor that touches single rows is the one that starts at zero, so that a row nobody touched has
 //! no correction; no factor α / rank, which the learning rate takes in; `O` and `b` are trained whole.
 //!
 //! Cost of an example: features × (dim + rank) + 3 × dim × (rank + classes). A client sends the touched rows of `A`, rank
@@ -21,7 +20,7 @@
 
 use crate::encoder::{Buffers, Encoder};
 use crate::examples::Example;
-use crate::frozen::Frozen;
+use crate::frozen::FrozenTable;
 use crate::model::{Batch, uniform};
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::{add, axpy, dot};
@@ -36,25 +35,27 @@ pub struct LowRank {
     rank: usize,
     dim: usize,
     classes: usize,
-    frozen: Frozen,
+    frozen: FrozenTable,
 }
 
 impl LowRank {
-    /// A model over that many buckets and classes, with vectors of `dim` numbers. The frozen table is that of `seed`,
-    /// uniform in `±table_init`. At the start `B` is uniform in `±√(3 / dim)`, so that its rows have a norm of about 1,
-    /// the output in `±1/√dim`, `A` and the bias 0.
+    /// A model over that many buckets and classes, with vectors of `dim` numbers. At the start `B` is uniform in
+    /// `±√(3 / dim)`, so that its rows have a norm of about 1, the output in `±1/√dim`, `A` and the bias 0.
+    ///
+    /// # Panics
+    /// If a given table is not one of buckets × dim numbers.
     pub fn new(
         buckets: usize,
         rank: usize,
         dim: usize,
         classes: usize,
-        seed: u64,
-        table_init: f32,
+        frozen: FrozenTable,
     ) -> Result<Self, LayoutError> {
         let tensors =
             [("down", buckets, rank), ("up", rank, dim), ("output", dim, classes), ("bias", 1, classes)];
         let layout = Layout::new(&tensors)?;
-        Ok(Self { layout, rank, dim, classes, frozen: Frozen::new(seed, table_init) })
+        assert!(frozen.has(buckets * dim), "a frozen table of {buckets} rows of {dim}");
+        Ok(Self { layout, rank, dim, classes, frozen })
     }
 }
 

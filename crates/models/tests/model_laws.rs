@@ -3,12 +3,18 @@
 use sottovoce_core::sampling::{below, uniform_f32};
 use sottovoce_core::{Address, Params, Purpose};
 use sottovoce_models::{
-    Batch, EmbeddingBag, Examples, LocalTraining, LowRank, Mlp, Model, Optimiser, Scratch, SoftmaxRegression,
-    TextCnn, Workspace, train,
+    Batch, EmbeddingBag, Examples, FrozenTable, LocalTraining, LowRank, Mlp, Model, Optimiser, Scratch,
+    SoftmaxRegression, TextCnn, Workspace, train,
 };
 
 const BUCKETS: usize = 23;
 const INPUTS: usize = 6;
+
+/// A table of numbers in ±0.5.
+fn given() -> FrozenTable {
+    let mut stream = Address::new(6, Purpose::Test).stream();
+    FrozenTable::given((0..BUCKETS * 6).map(|_| uniform_f32(&mut stream, -0.5, 0.5)).collect())
+}
 
 fn models() -> Vec<(&'static str, Box<dyn Model>)> {
     vec![
@@ -16,8 +22,12 @@ fn models() -> Vec<(&'static str, Box<dyn Model>)> {
         ("softmax regression, many classes", Box::new(SoftmaxRegression::new(BUCKETS, 37).unwrap())),
         ("embedding bag", Box::new(EmbeddingBag::new(BUCKETS, 6, 5, 0.5).unwrap())),
         ("embedding bag, many classes", Box::new(EmbeddingBag::new(BUCKETS, 9, 70, 0.5).unwrap())),
-        ("low rank", Box::new(LowRank::new(BUCKETS, 2, 6, 5, 3, 0.5).unwrap())),
-        ("low rank, many classes", Box::new(LowRank::new(BUCKETS, 5, 20, 40, 4, 0.5).unwrap())),
+        ("low rank", Box::new(LowRank::new(BUCKETS, 2, 6, 5, FrozenTable::random(3, 0.5)).unwrap())),
+        (
+            "low rank, many classes",
+            Box::new(LowRank::new(BUCKETS, 5, 20, 40, FrozenTable::random(4, 0.5)).unwrap()),
+        ),
+        ("low rank, given table", Box::new(LowRank::new(BUCKETS, 2, 6, 5, given()).unwrap())),
         ("mlp", Box::new(Mlp::new(INPUTS, 7, 5).unwrap())),
         ("mlp, many classes", Box::new(Mlp::new(INPUTS, 40, 70).unwrap())),
         ("text cnn", Box::new(TextCnn::new(BUCKETS, 4, &[1, 3, 2], 3, 5, 0.5).unwrap())),
@@ -330,11 +340,31 @@ fn a_filter_sees_neighbours_in_their_order() {
     assert!(back < 0.0 && gradient[..5] == [2.0 * back, 3.0 * back, 0.0, back, 10.0 * back]);
 }
 
+/// Over a given table and without a correction it is the embedding bag of that table, to the bit.
+#[test]
+fn a_low_rank_model_without_a_correction_is_the_embedding_bag_of_its_table() {
+    let bag = EmbeddingBag::new(BUCKETS, 6, 5, 0.5).unwrap();
+    let of_bag = somewhere(&bag);
+    let (table, layer) = of_bag.values().split_at(BUCKETS * 6);
+    let low_rank = LowRank::new(BUCKETS, 2, 6, 5, FrozenTable::given(table.into())).unwrap();
+    let mut params = low_rank.init(1);
+    let from = params.values().len() - layer.len();
+    params.values_mut()[from..].copy_from_slice(layer);
+    let mut data = Examples::default();
+    data.push(&[9, 4, 9, 22, 0], 0.3, 0);
+    let logits = |model: &dyn Model, params: &[f32]| {
+        let mut logits = [0.0; 5];
+        model.logits(params, data.get(0), &mut logits, &mut Scratch::default());
+        logits
+    };
+    assert_eq!(logits(&low_rank, params.values()), logits(&bag, of_bag.values()));
+}
+
 /// Without a correction the hidden vector is the frozen table's, another for another seed; a correction of a row by one of
 /// `A` is that row's alone, and the same whether the row goes by its own number or by a client's.
 #[test]
 fn a_low_rank_model_knows_its_rows_by_their_number_in_the_whole_table() {
-    let model = LowRank::new(BUCKETS, 2, 6, 5, 3, 0.5).unwrap();
+    let model = LowRank::new(BUCKETS, 2, 6, 5, FrozenTable::random(3, 0.5)).unwrap();
     let logits = |model: &LowRank, params: &[f32], example| {
         let mut logits = [0.0; 5];
         model.logits(params, example, &mut logits, &mut Scratch::default());
@@ -346,7 +376,7 @@ fn a_low_rank_model_knows_its_rows_by_their_number_in_the_whole_table() {
     data.push(&[21], 1.0, 1);
     let of_start = logits(&model, start.values(), data.get(0));
     assert!(of_start != logits(&model, start.values(), data.get(1)));
-    let other = LowRank::new(BUCKETS, 2, 6, 5, 4, 0.5).unwrap();
+    let other = LowRank::new(BUCKETS, 2, 6, 5, FrozenTable::random(4, 0.5)).unwrap();
     assert!(of_start != logits(&other, start.values(), data.get(0)));
 
     let at = somewhere(&model);
