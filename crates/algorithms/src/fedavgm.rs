@@ -39,8 +39,10 @@ impl Algorithm for FedAvgM {
         if self.beta == 0.0 {
             return cx.step(self.server_lr);
         }
-        velocity.scale(self.beta);
-        velocity.add_scaled(1.0, cx.mean.delta());
-        cx.add(self.server_lr, velocity);
+        let Self { beta, server_lr } = *self;
+        cx.each([velocity.at_least(cx.params.values().len())], |x, d, [v]| {
+            *v = beta * *v + d;
+            *x += server_lr * *v;
+        });
     }
 }

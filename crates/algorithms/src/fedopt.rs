@@ -77,14 +77,11 @@ impl Algorithm for FedOpt {
         if self.optimiser == ServerOptimiser::Sgd {
             return cx.step(self.server_lr);
         }
-        let mut delta = Values::default();
-        delta.add_scaled(1.0, cx.mean.delta());
-        m.at_least(delta.len());
+        let len = cx.params.values().len();
         if v.is_empty() {
-            *v = vec![self.tau * self.tau; delta.len()].into();
+            *v = vec![self.tau * self.tau; len].into();
         }
-        let params = cx.params.values_mut();
-        for (((x, d), m), v) in params.iter_mut().zip(&*delta).zip(m.iter_mut()).zip(v.iter_mut()) {
+        cx.each([m.at_least(len), v], |x, d, [m, v]| {
             *m = self.beta1 * *m + (1.0 - self.beta1) * d;
             let square = d * d;
             match self.optimiser {
@@ -95,6 +92,6 @@ impl Algorithm for FedOpt {
                 ServerOptimiser::Adam => *v = self.beta2 * *v + (1.0 - self.beta2) * square,
             }
             *x += self.server_lr * *m / (v.sqrt() + self.tau);
-        }
+        });
     }
 }

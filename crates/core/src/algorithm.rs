@@ -1,5 +1,6 @@
 //! The central traits: a federated algorithm, and what it may do with a client's data.
 
+use crate::dense;
 use crate::digest::{Checksum, Summing, pieces};
 use crate::ids::ClientId;
 use crate::layout::Layout;
@@ -148,10 +149,20 @@ impl ServerCx<'_> {
     /// Adds `factor ·` a vector over all parameters, an empty one being zeros.
     pub fn add(&mut self, factor: f32, what: &[f32]) {
         if !what.is_empty() {
-            for (p, v) in self.params.values_mut().iter_mut().zip(what) {
-                *p += factor * v;
-            }
+            dense::add(self.params.values_mut(), factor, what, self.join);
         }
+    }
+    /// Hands every parameter to `step`, with its mean delta, 0 where nobody sent it, and its numbers in vectors over all
+    /// parameters, on all threads.
+    ///
+    /// # Panics
+    /// If a vector has another length than the parameters.
+    pub fn each<const N: usize>(
+        &mut self,
+        vectors: [&mut [f32]; N],
+        step: impl Fn(&mut f32, f32, [&mut f32; N]) + Sync,
+    ) {
+        dense::each(self.params.values_mut(), self.mean.delta(), vectors, self.join, &step);
     }
 }
 

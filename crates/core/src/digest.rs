@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::io;
 use twox_hash::XxHash3_128;
 
 /// 32 bytes of BLAKE3: of configurations, models and chains of rounds. 64 hexadecimal digits where people read it.
@@ -75,9 +76,32 @@ impl Summing {
         pieces.iter().for_each(|piece| self.0.write(&piece.0));
         self
     }
+    /// So many bytes that `write` writes, one after another: for what need not lie in memory in one piece.
+    pub fn written<E>(
+        &mut self,
+        bytes: u64,
+        write: impl FnOnce(&mut dyn io::Write) -> Result<(), E>,
+    ) -> Result<&mut Self, E> {
+        self.number(bytes);
+        write(&mut Summed(&mut self.0))?;
+        Ok(self)
+    }
     /// The checksum of all of them.
     pub fn finish(&self) -> Checksum {
         Checksum(self.0.finish_128().to_be_bytes())
+    }
+}
+
+/// Takes bytes into a checksum.
+struct Summed<'a>(&'a mut XxHash3_128);
+
+impl io::Write for Summed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -187,6 +211,12 @@ mod tests {
             });
             all.finish()
         };
+        let mut written = Summing::default();
+        for part in ["a", "bc"] {
+            let write = |to: &mut dyn io::Write| part.bytes().try_for_each(|byte| to.write_all(&[byte]));
+            written.written(part.len() as u64, write).unwrap();
+        }
+        assert_eq!(written.finish(), of(&[b"a", b"bc"]));
         let all =
             [of(&[]), of(&[b""]), of(&[b"ab"]), of(&[b"a", b"b"]), of(&[b"", b"ab"]), of(&[b"ab", b""])];
         for (i, a) in all.iter().enumerate() {

@@ -4,6 +4,7 @@
 pub mod algorithm;
 pub mod aligned;
 pub mod bytes;
+mod dense;
 pub mod digest;
 pub mod evaluation;
 pub mod ids;

@@ -7,7 +7,7 @@ use crate::cohort::{Choice, Cohort, Seen};
 use crate::lanes::{Lane, Lanes};
 use crate::pace::{Clock, Pace};
 use crate::report::{Accepted, RoundError, RoundReport};
-use crate::states::{States, encode};
+use crate::states::{States, encode, sum};
 use crate::summary::CohortSummary;
 use crate::world::{Micros, World};
 use rayon::prelude::*;
@@ -102,7 +102,7 @@ impl<S: Serialize> State<S> {
         let params = self.params.settle(|params, rows| {
             rows.par_chunks(ROWS).flat_map_iter(|some| params.row_sums(some)).collect()
         });
-        (params, Summing::default().bytes(&params.0).bytes(&encode(&self.server)).finish())
+        (params, sum(&self.server, Summing::default().bytes(&params.0)).finish())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use bincode::Options;
 use serde::{Serialize, de::DeserializeOwned};
+use sottovoce_core::Summing;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,6 +33,14 @@ fn codec() -> impl Options {
 /// A state as bytes; none for a state that says nothing.
 pub(crate) fn encode(state: &impl Serialize) -> Vec<u8> {
     codec().serialize(state).expect("an algorithm's state is numbers, which can be written to memory")
+}
+
+/// Adds what [`encode`] gives to a checksum, without a copy of it.
+pub(crate) fn sum<'a>(state: &impl Serialize, all: &'a mut Summing) -> &'a mut Summing {
+    let written = codec()
+        .serialized_size(state)
+        .and_then(|bytes| all.written(bytes, |to| codec().serialize_into(to, state)));
+    written.expect("an algorithm's state is numbers, which can be written anywhere")
 }
 
 impl Default for States {

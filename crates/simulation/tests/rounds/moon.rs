@@ -3,7 +3,7 @@
 use sottovoce_algorithms::Moon;
 use sottovoce_core::sampling::{below, uniform_f32};
 use sottovoce_core::{Address, Params, Purpose};
-use sottovoce_models::{Batch, EmbeddingBag, Examples, LowRank, Mlp, Model, Scratch, TextCnn};
+use sottovoce_models::{Batch, EmbeddingBag, Examples, FrozenTable, LowRank, Mlp, Model, Scratch, TextCnn};
 
 const BUCKETS: u64 = 12;
 const INPUTS: usize = 5;
@@ -14,7 +14,7 @@ fn models() -> Vec<(&'static str, Box<dyn Model>)> {
     let buckets = BUCKETS as usize;
     vec![
         ("embedding bag", Box::new(EmbeddingBag::new(buckets, 6, 4, 0.5).unwrap())),
-        ("low rank", Box::new(LowRank::new(buckets, 2, 6, 4, 3, 0.5).unwrap())),
+        ("low rank", Box::new(LowRank::new(buckets, 2, 6, 4, FrozenTable::random(3, 0.5)).unwrap())),
         ("mlp", Box::new(Mlp::new(INPUTS, 7, 4).unwrap())),
         ("text cnn", Box::new(TextCnn::new(buckets, 4, &[1, 3], 3, 4, 0.5).unwrap())),
     ]
