@@ -14,7 +14,7 @@
 
 use serde::{Deserialize, Serialize};
 use sottovoce::config::Config;
-use sottovoce::experiment::{Experiment, Record, Summary};
+use sottovoce::experiment::{Experiment, ExperimentError, Record, Summary};
 use sottovoce::report::table;
 use sottovoce::sweep::Sweep;
 use std::collections::BTreeMap;
@@ -226,7 +226,11 @@ impl Runs {
             let tried = sweep([common, tuning].concat(), vec![1]).settings()?;
             let settings = sweep(common.to_vec(), SEEDS.to_vec()).settings()?;
             for (tried, setting) in tried.iter().zip(settings) {
-                let score = score(&self.run(&tried.configs[0])?);
+                // A setting whose parameters run away is not the best one.
+                let score = match self.run(&tried.configs[0]) {
+                    Err(e) if matches!(e.downcast_ref(), Some(ExperimentError::Round(_))) => continue,
+                    ran => score(&ran?),
+                };
                 if best.as_ref().is_none_or(|(other, _)| score > *other) {
                     best = Some((score, setting));
                 }

@@ -14,6 +14,7 @@ const LOCKS: &[(&str, &[&str])] = &[
     ("text-cnn", &[TEXT_CNN, "features.sequence=24", "local.optimiser.lr=1.0"]),
     ("low-rank", &[LOW_RANK, "local.optimiser.lr=0.6"]),
     ("scaffold", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", SCAFFOLD]),
+    ("moon", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", MOON]),
     ("late", &[WORLD, LATE, "rounds.cohort={kind=\"oort\",size=6,preferred_seconds=20}"]),
     ("asynchronous", &[WORLD, ASYNCHRONOUS, FEDASYNC, "rounds.cohort={kind=\"uniform\",size=6}"]),
 ];
@@ -22,6 +23,8 @@ const TEXT_CNN: &str = "model={kind=\"text_cnn\",dim=6,filters=4}";
 const LOW_RANK: &str = "model={kind=\"low_rank\",rank=2,dim=6}";
 /// Clients keep something, and messages have two blocks and a number.
 const SCAFFOLD: &str = "algorithm={kind=\"scaffold\"}";
+/// Models of earlier rounds, and passes up to the hidden vector only.
+const MOON: &str = "algorithm={kind=\"moon\",mu=0.5}";
 /// Devices that are slow, come and go, fail, and lose answers.
 const WORLD: &str = "world={devices=[{share=2,pace_spread=0.4,up_mbps=1,down_mbps=4},{speed=0.1,up_mbps=1,down_mbps=4}],\
                      availability={kind=\"day\",peak=0.9,trough=0.7,minutes=2},fails_training=0.1,loses_answer=0.1,\

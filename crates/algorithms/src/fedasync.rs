@@ -2,12 +2,12 @@
 //!
 //! C. Xie, S. Koyejo, I. Gupta: "Asynchronous Federated Optimization", OPT 2020, algorithm 1.
 //!
-//! Symbols: `α` = `mixing`, `s(t − τ) = (1 + t − τ)^-a` with `a` = `exponent` (0 is the paper's constant), `ρ` = `rho`, `x_τ` =
-//! what a client started from, `x_new` = `x_τ` + its delta; `x_t = (1 − α_t) x_{t−1} + α_t x_new`, `α_t = α s(t − τ)`.
+//! Symbols: `α` = `mixing`, `s(t − τ) = (1 + t − τ)^-a` with `a` = `exponent` (0 is the paper's constant), or its hinge, 1 up
+//! to `b` and `1 / (a (t − τ − b) + 1)` beyond, `ρ` = `rho`, `x_τ` = what a client started from, `x_new` = `x_τ` + its delta;
+//! `x_t = (1 − α_t) x_{t−1} + α_t x_new`, `α_t = α s(t − τ)`.
 //!
-//! Deviations: `rounds.pace.buffer` = 1 is the paper's; of a larger buffer, shares `α_t` add up to the weighted mean. The
-//! hinge is left out. Cost: a client's is FedProx's; the server keeps each model that clients in flight started from, and
-//! mixing a stale one is dense.
+//! Deviations: `rounds.pace.buffer` = 1 is the paper's; of a larger buffer, shares `α_t` add up to the weighted mean. Cost: a
+//! client's is FedProx's; the server keeps each model that clients in flight started from, and mixing a stale one is dense.
 
 use crate::fedbuff::{half, polynomial};
 use crate::prelude::*;
@@ -24,10 +24,25 @@ pub struct FedAsync {
     #[serde(default = "half")]
     #[schemars(extend("minimum" = 0, "maximum" = 10))]
     pub exponent: f32,
+    /// A hinge in the place of the exponent, `{ a = 10, b = 4 }` say: 1 up to a staleness of `b`, beyond it
+    /// `1 / (a (staleness − b) + 1)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hinge: Option<Hinge>,
     /// Weight of the proximal term.
     #[serde(default)]
     #[schemars(extend("minimum" = 0))]
     pub rho: f32,
+}
+
+/// Staleness up to which a model counts in full, and how fast it counts less beyond.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hinge {
+    /// Slope `a` of the inverse.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub a: f32,
+    /// Rounds `b` that cost nothing.
+    pub b: u64,
 }
 
 fn mixing() -> f32 {
@@ -60,7 +75,10 @@ impl Algorithm for FedAsync {
         cx.step(self.mixing);
     }
     fn staleness(&self, rounds: u64) -> f32 {
-        polynomial(rounds, self.exponent)
+        match self.hinge {
+            Some(Hinge { a, b }) => 1.0 / (a * rounds.saturating_sub(b) as f32 + 1.0),
+            None => polynomial(rounds, self.exponent),
+        }
     }
     fn keeps_bases(&self) -> bool {
         true

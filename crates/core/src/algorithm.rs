@@ -208,10 +208,13 @@ pub trait LocalTask {
     /// The client's rows of a vector over all parameters; zeros if it is empty.
     fn gather(&self, all: &[f32]) -> Vec<f32> {
         let (rows, layout) = (self.rows(), self.broadcast().layout());
+        let numbers = layout.params_in(rows.iter().copied());
         if all.is_empty() {
-            return vec![0.0; layout.params_in(rows.iter().copied())];
+            return vec![0.0; numbers];
         }
-        layout.ranges(rows.iter().copied()).flat_map(|range| &all[range]).copied().collect()
+        let mut own = Vec::with_capacity(numbers);
+        layout.ranges(rows.iter().copied()).for_each(|range| own.extend_from_slice(&all[range]));
+        own
     }
 
     /// Number of rows behind the table, all of which every client has.

@@ -2,6 +2,7 @@
 
 use crate::common::population::{CAP, Desks};
 use crate::common::run::{DeskEngine, config, on_threads, standing, state};
+use sottovoce_algorithms::fedasync::Hinge;
 use sottovoce_algorithms::{FedAsync, FedAvg, FedBuff, Scaffold};
 use sottovoce_core::{Algorithm, Answer, ClientError, ClientId, LocalTask, RowBlock, Rows, ServerCx};
 use sottovoce_simulation::cohort::Oort;
@@ -125,7 +126,7 @@ fn laws<A: Algorithm>(algorithm: &A, paces: &[Pace]) {
 fn virtual_time_keeps_the_laws() {
     laws(&FEDAVG, &PACES);
     laws(&FEDBUFF, &PACES);
-    laws(&FedAsync { mixing: 0.6, exponent: 0.5, rho: 0.1 }, &PACES);
+    laws(&FedAsync { rho: 0.1, ..MIXED }, &PACES);
     let scaffold: Scaffold = serde_json::from_str("{}").unwrap();
     laws(&scaffold, &PACES[..2]);
 }
@@ -147,7 +148,7 @@ fn where_nothing_takes_time_a_buffer_of_the_cohort_is_fedavg_bit_for_bit() {
     let world = instant();
     let buffer = |buffer| Plan { dropout: 0.0, ..plan(&world, Pace::Asynchronous { buffer }, cohort) };
     assert_eq!(models(&FEDBUFF, buffer(5)), fedavg);
-    assert_eq!(models(&FedAsync { mixing: 1.0, exponent: 0.5, rho: 0.0 }, buffer(5)), fedavg);
+    assert_eq!(models(&FedAsync { mixing: 1.0, ..MIXED }, buffer(5)), fedavg);
     assert_ne!(models(&FEDBUFF, buffer(4)), fedavg);
     // In rounds, time changes nothing but time, as long as everybody is waited for.
     let slow = WorldConfig { devices: phones(), ..WorldConfig::default() };
@@ -226,10 +227,20 @@ impl Algorithm for OnesMixed {
     }
 }
 
-/// Against the paper's formula in double precision: `x_t = (1 - α_t) x_{t-1} + α_t x_new`.
+const MIXED: FedAsync = FedAsync { mixing: 0.6, exponent: 0.5, hinge: None, rho: 0.0 };
+
+/// Against the paper's formulas in double precision: `x_t = (1 - α_t) x_{t-1} + α_t x_new`.
 #[test]
 fn a_stale_model_is_mixed_in_as_the_paper_has_it() {
-    let algorithm = OnesMixed(FedAsync { mixing: 0.6, exponent: 0.5, rho: 0.0 });
+    mixes_as(MIXED, |staleness| 1.0 / (1.0 + staleness).sqrt());
+    let hinge = Some(Hinge { a: 0.25, b: 4 });
+    mixes_as(FedAsync { hinge, ..MIXED }, |staleness| {
+        if staleness <= 4.0 { 1.0 } else { 1.0 / (0.25 * (staleness - 4.0) + 1.0) }
+    });
+}
+
+fn mixes_as(algorithm: FedAsync, counts: fn(f64) -> f64) {
+    let algorithm = OnesMixed(algorithm);
     let desks = Desks::new(&algorithm, 30, 1);
     let world = World::new(WorldConfig { devices: phones(), ..WorldConfig::default() }, None, 1, 1);
     let plan =
@@ -237,11 +248,13 @@ fn a_stale_model_is_mixed_in_as_the_paper_has_it() {
     let mut engine = Engine::new(&algorithm, &desks, plan, desks.start());
     let mut models = vec![f64::from(engine.params().values()[0])];
     let mut asked: BTreeMap<ClientId, usize> = BTreeMap::new();
+    let mut stalest = 0;
     for round in 0..60 {
         let report = engine.step().unwrap();
         asked.extend(report.ledger.iter().map(|line| (line.client, round)));
         let from = asked[&report.accepted[0].client];
-        let alpha = 0.6 / (1.0 + (round - from) as f64).sqrt();
+        stalest = stalest.max(round - from);
+        let alpha = 0.6 * counts((round - from) as f64);
         let next = (1.0 - alpha) * models[round] + alpha * (models[from] + 1.0);
         let got = f64::from(engine.params().values()[0]);
         assert!(
@@ -252,6 +265,7 @@ fn a_stale_model_is_mixed_in_as_the_paper_has_it() {
         let bases = &engine.state().clock.bases;
         assert!(bases.len() <= 6 && bases.keys().all(|v| *v as usize <= round));
     }
+    assert!(stalest > 6, "{stalest}");
 }
 
 #[test]
