@@ -113,6 +113,14 @@ fn line(text: &str) -> String {
 /// A type in words.
 fn takes(root: &Value, property: &Value) -> String {
     let property = resolve(root, property).unwrap_or(property);
+    let either = property["anyOf"].as_array();
+    if let Some(some) = either.and_then(|any| any.iter().find(|branch| branch["type"] != "null")) {
+        return takes(root, some);
+    }
+    if let Some(fields) = property["properties"].as_object() {
+        let fields: Vec<String> = fields.iter().map(|(n, f)| format!("{n} ({})", takes(root, f))).collect();
+        return format!("a table of {}", fields.join(", "));
+    }
     let words: Vec<&str> =
         property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let constants: Vec<&str> =
@@ -153,12 +161,16 @@ mod tests {
             assert!(!choice.about.is_empty(), "{}", choice.kind);
             for p in &choice.parameters {
                 assert!(!p.about.is_empty() && p.takes != "value", "{} {p:?}", choice.kind);
-                assert!(p.required || p.default.is_some(), "{} {p:?}", choice.kind);
+                let table = p.takes.starts_with("a table of ");
+                assert!(p.required || p.default.is_some() || table, "{} {p:?}", choice.kind);
             }
         }
         let prox = all.iter().find(|c| c.kind == "fedprox").expect("it is in the list");
         let mu = prox.parameters.iter().find(|p| p.name == "mu").expect("it has one");
         assert_eq!((mu.takes.as_str(), mu.required), ("a number at least 0", true));
+        let fedasync = all.iter().find(|c| c.kind == "fedasync").expect("it is in the list");
+        let hinge = fedasync.parameters.iter().find(|p| p.name == "hinge").expect("it has one");
+        assert_eq!(hinge.takes, "a table of a (a number above 0), b (an integer at least 0)");
     }
 
     #[test]
