@@ -9,8 +9,8 @@
 //! Each algorithm is tuned over six settings of its own at seed 1 by accuracy on validation transcripts (a tenth of
 //! the training transcripts where the data have none), then run with the best at seeds 1 to 5 on all training transcripts. Of
 //! the centralised baseline, and of models of clients' own where nothing else is meant to be used, there is no validation
-//! figure: they are tuned on held-out transcripts, in their favour. RESULTS keeps a line for each run: one that is there is not
-//! run again. About two hours on two cores.
+//! figure: they are tuned on held-out transcripts, in their favour, the baseline over three rates. RESULTS keeps a line for
+//! each run: one that is there is not run again. About two hours on two cores.
 
 use serde::{Deserialize, Serialize};
 use sottovoce::config::Config;
