@@ -14,7 +14,9 @@ use limits::{fastest_call, measuring, peak_flops};
 use sottovoce_algorithms::FedAvg;
 use sottovoce_clients::{Nodes, StoredShards};
 use sottovoce_core::sampling::index;
-use sottovoce_core::{Address, Broadcast, ClientId, Contents, Format, Params, Population, Purpose};
+use sottovoce_core::{
+    Address, AnyAlgorithm, Broadcast, ClientId, Contents, Format, Params, Population, Purpose, StartCx,
+};
 use sottovoce_models::{
     EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Workspace,
     train,
@@ -107,15 +109,23 @@ fn answers(
     size: &str,
 ) -> Option<f64> {
     let (algorithm, shards) = (FedAvg { server_lr: 1.0 }, StoredShards { train, held_out: vec![] });
-    let nodes =
-        Nodes { algorithm: &algorithm, shards: &shards, model, local: LOCAL, transforms: &[], seed: 1 };
+    let nodes = Nodes { shards: &shards, model, local: LOCAL, transforms: &[], root: None, seed: 1 };
     let mut worker = nodes.worker();
+    let cx = StartCx { params, clients: CLIENTS as u64, weight: &|| 0, seed: 1 };
+    let running = algorithm.begin(&cx);
     let format = Format::new(model.layout().clone(), Contents::DELTA).expect("the model has a layout");
-    let broadcast = Broadcast { round: 0, params, checksum: params.checksum(), server: &(), format: &format };
+    let broadcast = Broadcast {
+        round: 0,
+        params,
+        checksum: params.checksum(),
+        algorithm: &*running,
+        format: &format,
+        alike: false,
+    };
     fastest_call(group, BenchmarkId::new("answer", size), || {
         for client in 0..CLIENTS as u64 {
             black_box(
-                nodes.answer(&mut worker, &broadcast, ClientId(client), &mut ()).expect("an honest client"),
+                nodes.answer(&mut worker, &broadcast, ClientId(client), &[]).expect("an honest client"),
             );
         }
     })

@@ -95,13 +95,9 @@ const ROWS: &[(&str, &[&[&str]])] = &[
         ]],
     ),
     (
-        "Mime",
-        &[&["algorithm={kind=\"mime\",beta=0.9},{kind=\"mime\",beta=0.5}", "local.optimiser.lr=2,5,10"]],
-    ),
-    (
         "MimeLite",
         &[&[
-            "algorithm={kind=\"mime\",beta=0.9,lite=true},{kind=\"mime\",beta=0.5,lite=true}",
+            "algorithm={kind=\"mimelite\",beta=0.9},{kind=\"mimelite\",beta=0.5}",
             "local.optimiser.lr=2,5,10",
         ]],
     ),
@@ -142,8 +138,6 @@ const ROWS: &[(&str, &[&[&str]])] = &[
         "APFL",
         &[&["algorithm={kind=\"apfl\",alpha=0.25},{kind=\"apfl\",alpha=0.5}", "local.optimiser.lr=10,20,40"]],
     ),
-    ("FedPer", &[&["algorithm={kind=\"fedper\"}", "local.optimiser.lr=5,10,20,30,40,80"]]),
-    ("FedRep", &[&["algorithm={kind=\"fedrep\",head_epochs=1}", "local.optimiser.lr=5,10,20,30,40,80"]]),
     (
         "fine-tuning",
         &[&[
@@ -151,8 +145,13 @@ const ROWS: &[(&str, &[&[&str]])] = &[
             "local.optimiser.lr=10,20,40",
         ]],
     ),
-    // A softmax regression has no representation.
+    // A softmax regression has neither body and head nor a representation between them.
     ("FedAvg, embedding bag", &[&[BAG, "local.optimiser.lr=0.5,1,2,3,5,10"]]),
+    ("FedPer, embedding bag", &[&["algorithm={kind=\"fedper\"}", BAG, "local.optimiser.lr=0.5,1,2,3,5,10"]]),
+    (
+        "FedRep, embedding bag",
+        &[&["algorithm={kind=\"fedrep\",head_epochs=1}", BAG, "local.optimiser.lr=0.5,1,2,3,5,10"]],
+    ),
     (
         "MOON, embedding bag",
         &[&["algorithm={kind=\"moon\",mu=0.1},{kind=\"moon\",mu=1}", BAG, "local.optimiser.lr=1,2,3"]],
@@ -164,7 +163,7 @@ const OPT_ADAM: &str = "algorithm={kind=\"fedopt\",optimiser=\"adam\",server_lr=
 const OPT_YOGI: &str = "algorithm={kind=\"fedopt\",optimiser=\"yogi\",server_lr=0.1},{kind=\"fedopt\",optimiser=\"yogi\",server_lr=0.3},{kind=\"fedopt\",optimiser=\"yogi\",server_lr=1}";
 const ASYNCHRONOUS: &str = "rounds.pace={kind=\"asynchronous\",buffer=10}";
 /// Of these the global model is not meant to be used by itself.
-const PERSONAL: [&str; 3] = ["IFCA, 2 clusters", "FedPer", "FedRep"];
+const PERSONAL: [&str; 3] = ["IFCA, 2 clusters", "FedPer, embedding bag", "FedRep, embedding bag"];
 
 const SETS: [(&str, f64); 2] = [("banking77", 0.1), ("clinc150", 0.0)];
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];

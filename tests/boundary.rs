@@ -11,7 +11,7 @@ use sottovoce::aggregator::MAX_WEIGHT_CAP;
 use sottovoce::algorithms::FedAvg;
 use sottovoce::clients::{Gate, Nodes, evaluation};
 use sottovoce::config;
-use sottovoce::core::{Algorithm, Broadcast, ClientError, ClientId, LedgerLine, Population};
+use sottovoce::core::{Broadcast, ClientError, ClientId, Population, Sent};
 use sottovoce::experiment::{Experiment, evidence};
 use sottovoce::simulation::{Cohort, Engine, Plan};
 use std::borrow::Cow;
@@ -253,7 +253,7 @@ struct Tapped<'a, P> {
     heard: Mutex<Vec<(ClientId, Vec<u8>)>>,
 }
 
-impl<A: Algorithm, P: Population<A>> Population<A> for Tapped<'_, P> {
+impl<P: Population> Population for Tapped<'_, P> {
     type Worker = P::Worker;
 
     fn clients(&self) -> u64 {
@@ -268,13 +268,13 @@ impl<A: Algorithm, P: Population<A>> Population<A> for Tapped<'_, P> {
     fn answer<'w>(
         &self,
         worker: &'w mut P::Worker,
-        broadcast: &Broadcast<'_, A::Server>,
+        broadcast: &Broadcast<'_>,
         client: ClientId,
-        own: &mut A::Client,
-    ) -> Result<(&'w [u8], LedgerLine), ClientError> {
-        let (message, line) = self.inner.answer(worker, broadcast, client, own)?;
-        self.heard.lock().expect("no test thread panics here").push((client, message.to_vec()));
-        Ok((message, line))
+        own: &[u8],
+    ) -> Result<Sent<'w>, ClientError> {
+        let sent = self.inner.answer(worker, broadcast, client, own)?;
+        self.heard.lock().expect("no test thread panics here").push((client, sent.message.to_vec()));
+        Ok(sent)
     }
 }
 
@@ -289,7 +289,7 @@ fn no_message_that_passes_the_gate_holds_the_canary() {
     let data = experiment.data();
     let algorithm = FedAvg { server_lr: 1.0 };
     let (model, shards) = (&*data.model, &*data.shards);
-    let nodes = Nodes { algorithm: &algorithm, shards, model, local, transforms: &[], seed };
+    let nodes = Nodes { shards, model, local, transforms: &[], root: None, seed };
     let tapped = Tapped { inner: &nodes, heard: Mutex::new(Vec::new()) };
     let plan = Plan::mean(seed, Cohort::All, MAX_WEIGHT_CAP);
     let mut engine = Engine::new(&algorithm, &tapped, plan, model.init(seed));

@@ -197,6 +197,55 @@ fn a_run_that_stopped_early_does_not_go_on() {
     }
 }
 
+/// The model of the end is the one with the highest accuracy on the validation split, also where the run was interrupted after
+/// every round, and figures and file are of that model.
+#[test]
+fn early_stopping_ends_with_the_best_model() {
+    let folder = tempdir().expect("a folder can be made");
+    let file = folder.path().join("all.jsonl");
+    let written = sottovoce(&["data", "synth"]).small().ok().out();
+    let held_out = |line: &str| line.replacen("\"split\":\"train\"", "\"split\":\"validation\"", 1) + "\n";
+    let lines = written.lines().enumerate();
+    let lines = lines.map(|(i, line)| if i % 3 == 0 { held_out(line) } else { format!("{line}\n") });
+    fs::write(&file, lines.collect::<String>()).expect("a file can be written");
+    let data = format!(r#"data={{path={:?},unit="dialogue"}}"#, name(&file));
+    let settings = [
+        "rounds.early_stopping={patience=4}",
+        "rounds.evaluate_every=1",
+        "rounds.checkpoint_every=1",
+        "rounds.count=12",
+        // So large that accuracy goes up and down.
+        "local.optimiser.lr=400",
+    ];
+    let run = |out: &Path| sottovoce(&["run", "--json"]).small().set(&[&data]).set(&settings).out(out);
+    let whole = folder.path().join("whole");
+    let summary = run(&whole).ok().json();
+    let rounds = json_lines(&whole.join("rounds.jsonl"));
+    let accuracy = |line: &serde_json::Value| line["accuracy"].as_f64().expect("every round is evaluated");
+    let best = rounds.iter().map(accuracy).fold(0.0, f64::max);
+    let first = rounds.iter().position(|line| accuracy(line) == best).expect("it is among them");
+    assert!(first + 1 < rounds.len(), "the last round is the best: nothing to see");
+    assert_eq!(summary["validation"].as_f64(), Some(best));
+    assert_eq!(summary["model_rounds"].as_u64(), Some(first as u64 + 1));
+    let line = sottovoce(&["run"]).small().set(&[&data]).set(&settings).ok().out();
+    assert!(
+        line.contains(&format!(", the model of round {} (best on the validation split)", first + 1)),
+        "{line}"
+    );
+
+    let parts = folder.path().join("parts");
+    for stop in 1..rounds.len() {
+        let resume: &[&str] = if stop == 1 { &[] } else { &["--resume"] };
+        let done = run(&parts).args(&["--stop-after", &stop.to_string()]).args(resume).done();
+        assert_eq!(done.code, Some(130), "{}", done.err());
+    }
+    let resumed = run(&parts).arg("--resume").ok().json();
+    for figure in ["digest", "chain", "validation", "model_rounds", "accuracy"] {
+        assert_eq!(resumed[figure], summary[figure], "{figure}");
+    }
+    assert!(bytes(&parts.join("model.safetensors")) == bytes(&whole.join("model.safetensors")));
+}
+
 #[test]
 fn classify_answers_every_line() {
     let folder = tempdir().expect("a folder can be made");

@@ -180,13 +180,7 @@ fn no_damage_to_a_checkpoint_is_believed() {
     let layout =
         sottovoce::experiment::data::model(&config, intents, None).expect("a model").layout().clone();
     let read = |content: &[u8]| {
-        Checkpoint::<()>::from_bytes(
-            content,
-            Path::new("checkpoint.bin"),
-            Some(config.digest()),
-            &layout,
-            u64::MAX,
-        )
+        Checkpoint::from_bytes(content, Path::new("checkpoint.bin"), Some(config.digest()), &layout, u64::MAX)
     };
     assert!(read(&good).is_ok());
     let damaged = |content: &[u8]| matches!(read(content), Err(CheckpointError::Damaged { .. }));

@@ -11,8 +11,8 @@ use serde_json::Value;
 use sottovoce::config::{self, Config};
 use sottovoce::core::wire::UpdateView;
 use sottovoce::core::{
-    Address, Aggregate, Algorithm, Answer, ClientError, Contents, Format, LocalTask, RowBlock, ServerCx,
-    Transform,
+    Address, Aggregate, Algorithm, Answer, AnyAlgorithm, ClientError, Contents, Format, LocalTask, RowBlock,
+    ServerCx, Transform,
 };
 use sottovoce::experiment::evidence::{self, Evidence};
 use sottovoce::experiment::{Experiment, Record};
@@ -30,7 +30,7 @@ fn small(overrides: &[&str]) -> Config {
 }
 
 /// Runs an experiment with an algorithm, keeping everything.
-fn keep<A: Algorithm>(experiment: &Experiment, algorithm: &A, out: &Path) {
+fn keep(experiment: &Experiment, algorithm: &dyn AnyAlgorithm, out: &Path) {
     let mut record = Record::create(out).expect("a new folder").with_trace();
     record.begin(experiment.config(), experiment.data()).expect("the folder can be written");
     let (summary, params) = experiment.run_with(algorithm, &mut record, &mut ()).expect("a run");

@@ -114,13 +114,13 @@ fn a_damaged_lock_is_an_error() {
 
     let text = String::from_utf8(good).expect("text");
     let (sealed, _) = text.split_once("\n[seal]\n").expect("a seal");
-    let other = sealed.replace("contract = 1\n", "contract = 2\n");
+    let other = sealed.replace("contract = 2\n", "contract = 1\n");
     let seal = sottovoce::core::Digest::of(other.as_bytes());
     let other = format!("{other}\n[seal]\nblake3 = \"{seal}\"\n");
-    assert!(matches!(read(other.as_bytes()), Err(LockError::Contract { got: 2, .. })));
+    assert!(matches!(read(other.as_bytes()), Err(LockError::Contract { got: 1, .. })));
     fs::write(&path, other).expect("the lock can be written");
     let message = sottovoce(&["verify", name(&path)]).fails(2);
-    assert!(message.contains("contract 2"), "{message}");
+    assert!(message.contains("contract 1"), "{message}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Churn", 20),
     ("Failure", 21),
     ("Validation", 22),
+    ("Root", 23),
     ("Test", 0xffff),
 ];
 

@@ -84,6 +84,8 @@ fn from_configuration(e: &ExperimentError) -> bool {
             | E::NoValidation
             | E::WeightCap { .. }
             | E::CohortTooLarge { .. }
+            | E::Root(_)
+            | E::Rule(_)
             | E::Model(_)
             | E::RunDirectory { .. }
             | E::Lock(_)

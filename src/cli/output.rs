@@ -8,11 +8,15 @@ use std::path::Path;
 /// What was learned, how evenly, and at what cost.
 pub(crate) fn summary(s: &Summary, kept: Option<&Path>) -> String {
     let mut out = String::new();
-    let how = match s.ended {
+    let mut how = match s.ended {
         Ended::Completed => "",
         Ended::StoppedEarly => " (stopped early)",
         Ended::Interrupted => " (interrupted)",
-    };
+    }
+    .to_owned();
+    if let Some(rounds) = s.model_rounds {
+        let _ = write!(how, ", the model of round {} (best on the validation split)", thousands(rounds));
+    }
     let line = format!(
         "{}: {} rounds{how}, {} clients, {} training and {} test transcripts, {} intents, {} parameters",
         s.name,
@@ -64,6 +68,13 @@ pub(crate) fn summary(s: &Summary, kept: Option<&Path>) -> String {
             percent(o.worst),
             percent(o.spread),
             thousands(o.clients),
+        );
+    }
+    if s.skipped > 0 {
+        let _ = writeln!(
+            out,
+            "no step       {} rounds: the rule of aggregation got too few answers (aggregation.too_few)",
+            thousands(s.skipped)
         );
     }
     let _ = writeln!(

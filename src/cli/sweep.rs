@@ -96,8 +96,12 @@ fn show(outcomes: &[Outcome]) -> String {
         let folders: Vec<&str> = o.runs.iter().map(|run| run.folder.as_str()).collect();
         vec![
             o.setting.clone(),
-            if validation { percent(o.score()) } else { "none".to_owned() },
-            percent(o.accuracy()),
+            match (o.diverged(), validation) {
+                (true, _) => "diverged".to_owned(),
+                (false, true) => percent(o.score()),
+                (false, false) => "none".to_owned(),
+            },
+            if o.diverged() { "diverged".to_owned() } else { percent(o.accuracy()) },
             rounds.join(" "),
             folders.join(" "),
         ]

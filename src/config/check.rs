@@ -1,9 +1,10 @@
 //! What a configuration must hold to, beyond the types of its values.
 
 use super::ranges;
-use super::{Config, ModelConfig};
-use sottovoce_algorithms::{AlgorithmConfig, Visitor};
-use sottovoce_core::{Algorithm, Contents};
+use super::{Config, ModelConfig, RootConfig};
+use sottovoce_aggregator::{Absent, Recipe};
+use sottovoce_algorithms::AlgorithmConfig;
+use sottovoce_core::Contents;
 use sottovoce_models::{LocalTraining, Optimiser};
 use sottovoce_simulation::world::Availability;
 use sottovoce_simulation::{Cohort, Pace};
@@ -95,15 +96,10 @@ impl Config {
     }
 
     fn check_algorithm(&self) -> Result<(), Invalid> {
-        struct PlainSgd;
-        impl Visitor for PlainSgd {
-            type Output = bool;
-            fn visit<A: Algorithm>(self, algorithm: &A) -> bool {
-                algorithm.plain_sgd()
-            }
-        }
         ranges::check::<AlgorithmConfig>("algorithm", &self.algorithm)?;
-        if self.algorithm.visit(PlainSgd) && !matches!(self.local.optimiser, Optimiser::Sgd { .. }) {
+        if self.algorithm.algorithm().facts(1).plain_sgd
+            && !matches!(self.local.optimiser, Optimiser::Sgd { .. })
+        {
             let value = format!("{:?}", self.algorithm.name());
             let expected = "its mathematics asks for plain local steps; set local.optimiser.kind to \"sgd\"";
             return Err(invalid("algorithm.kind", value, expected));
@@ -112,16 +108,12 @@ impl Config {
     }
 
     fn check_representation(&self) -> Result<(), Invalid> {
-        struct Represents;
-        impl Visitor for Represents {
-            type Output = bool;
-            fn visit<A: Algorithm>(self, algorithm: &A) -> bool {
-                algorithm.represents()
-            }
-        }
-        if self.algorithm.visit(Represents) && matches!(self.model, ModelConfig::SoftmaxRegression {}) {
+        if self.algorithm.algorithm().facts(1).represents
+            && matches!(self.model, ModelConfig::SoftmaxRegression {})
+        {
             let value = format!("{:?}", self.algorithm.name());
-            let expected = "it works on representations, and a softmax_regression has none; set model.kind to \
+            let expected = "it works on representations, or on the body and the head that they lie between, and a \
+                            softmax_regression has none; set model.kind to \
                             \"embedding_bag\", \"low_rank\", \"text_cnn\" or \"mlp\"";
             return Err(invalid("algorithm.kind", value, expected));
         }
@@ -133,12 +125,83 @@ impl Config {
         if let Some(bound) = aggregation.norm_bound {
             positive("aggregation.norm_bound", bound)?;
         }
-        match aggregation.recipe() {
-            Err(why) => Err(invalid("aggregation.rule", &aggregation.rule, why.to_string())),
+        let refused = |why: String| Err(invalid("aggregation.rule", &aggregation.rule, why));
+        let recipe = match aggregation.recipe() {
+            Err(why) => return refused(why.to_string()),
             Ok(Some(recipe)) if !recipe.has_rule() => {
-                Err(invalid("aggregation.rule", &aggregation.rule, "expected a rule behind the wrappers"))
+                return refused("expected a rule behind the wrappers".to_owned());
             }
-            Ok(_) => Ok(()),
+            Ok(recipe) => recipe,
+        };
+        self.check_root(recipe.as_ref().is_some_and(Recipe::needs_trusted))?;
+        let Some(recipe) = recipe else {
+            if aggregation.absent_rows == Absent::Abstain {
+                let expected = "is for rules that work coordinate by coordinate, coordinate-median say: name one in \
+                                aggregation.rule";
+                return Err(invalid("aggregation.absent_rows", "\"abstain\"", expected));
+            }
+            return Ok(());
+        };
+        if let Some(why) = recipe.refused_in_rounds() {
+            return refused(why.to_owned());
+        }
+        if aggregation.absent_rows == Absent::Abstain && !recipe.coordinatewise() {
+            let expected = "this rule looks at whole updates, so that nobody can abstain from a row: set \"zero\", or a \
+                            rule that works coordinate by coordinate without wrappers, coordinate-median say";
+            return Err(invalid("aggregation.absent_rows", "\"abstain\"", expected));
+        }
+        let about = self.algorithm.algorithm().facts(2);
+        if let Some(why) = about.mean_only.filter(|_| !recipe.is_mean()) {
+            return refused(format!("{why}: stay with the mean"));
+        }
+        if recipe.wants_delta_alone() && about.contents.blocks > 1 {
+            let why = "the algorithm sends more blocks than its delta, and an update of the server's own has none of them: \
+                       take a rule that trusts nobody";
+            return refused(why.to_owned());
+        }
+        // What can be known before a round: a cohort's size is the most that may answer.
+        let most = match self.rounds.pace {
+            Pace::Asynchronous { buffer } => Some(buffer),
+            Pace::Synchronous { .. } => self.rounds.cohort.size(),
+        };
+        match most.map(|most| recipe.check_rows(usize::try_from(most).unwrap_or(usize::MAX))) {
+            Some(Err(why)) if why.is_too_few() => {
+                refused(format!("no round can have enough updates for it: {why}"))
+            }
+            Some(Err(why)) => refused(why.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_root(&self, wanted: bool) -> Result<(), Invalid> {
+        let root = &self.aggregation.root;
+        if wanted != root.is_some() {
+            let expected = match wanted {
+                true => {
+                    "the rule trusts the server's own update: name its data, { path = \"FILE\" }, or { transcripts = 100 } of \
+                         a synthetic corpus"
+                }
+                false => "only rules that trust an update of the server's own use it (fltrust): leave it out",
+            };
+            return Err(invalid("aggregation.root", if wanted { "none" } else { "{…}" }, expected));
+        }
+        match root {
+            Some(RootConfig::Files { path }) if !path.exists() => {
+                Err(invalid("aggregation.root.path", path.display(), "there is no such file or folder"))
+            }
+            Some(RootConfig::Files { .. }) if matches!(self.model, ModelConfig::Mlp { .. }) => {
+                let expected = "a model of sentence vectors has none for these transcripts: take a model that reads text";
+                Err(invalid("aggregation.root", "{…}", expected))
+            }
+            Some(RootConfig::Synthetic { transcripts }) => {
+                if self.data.synthetic.is_none() {
+                    let expected =
+                        "is for the synthetic corpus: name files of the server's own, { path = \"FILE\" }";
+                    return Err(invalid("aggregation.root.transcripts", transcripts, expected));
+                }
+                within("aggregation.root.transcripts", *transcripts, 1, 1_000_000)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -309,16 +372,9 @@ impl Config {
 impl Config {
     /// Devices, and how the server waits for them.
     fn check_world(&self) -> Result<(), Invalid> {
-        struct DeltaAlone;
-        impl Visitor for DeltaAlone {
-            type Output = bool;
-            fn visit<A: Algorithm>(self, algorithm: &A) -> bool {
-                algorithm.contents(2) == Contents::DELTA
-            }
-        }
         let pace = self.rounds.pace;
         ranges::check("rounds.pace", &pace)?;
-        if pace.may_be_stale() && !self.algorithm.visit(DeltaAlone) {
+        if pace.may_be_stale() && self.algorithm.algorithm().facts(2).contents != Contents::DELTA {
             let value = format!("{:?}", self.algorithm.name());
             let expected = "sends more than how its parameters moved, and of that nothing is left when it is late: set \
                             rounds.pace.kind to \"synchronous\" with late = \"drop\"";

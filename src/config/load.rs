@@ -196,7 +196,12 @@ fn suggestion(message: &str) -> Option<String> {
     }
     let unknown = unknown.split('`').nth(1)?;
     let names = known.split('`').skip(1).step_by(2);
-    let near = names.map(|name| (strsim::damerau_levenshtein(unknown, name), name)).min()?;
+    let distance = |name: &str| match name.strip_prefix(unknown) {
+        // The beginning of a name is nearer to it than a name that happens to be as short.
+        Some(_) if unknown.len() > 2 => 0,
+        _ => strsim::damerau_levenshtein(unknown, name),
+    };
+    let near = names.map(|name| (distance(name), name)).min()?;
     (near.0 <= 2.max(unknown.len() / 3)).then(|| format!("did you mean `{}`?", near.1))
 }
 
@@ -362,9 +367,20 @@ cohort = { kind = "all" }
             parse("t.toml", GOOD, &set).map(|_| ()).map_err(|e| e.to_string())
         };
         let said = moon("1", "\"softmax_regression\"").expect_err("it has none");
-        let expected = "algorithm.kind = \"moon\": it works on representations, and a softmax_regression has none; set \
-                        model.kind to \"embedding_bag\"";
+        let expected = "algorithm.kind = \"moon\": it works on representations, or on the body and the head that they lie \
+                        between, and a softmax_regression has none; set model.kind to \"embedding_bag\"";
         assert!(said.contains(expected), "{said}");
+        for kind in ["\"fedper\"", "\"fedrep\",head_epochs=1"] {
+            let of = |model: &str| {
+                let set = [format!("algorithm={{kind={kind}}}"), format!("model={{kind={model}}}")];
+                parse("t.toml", GOOD, &set).map(|_| ()).map_err(|e| e.to_string())
+            };
+            assert!(
+                of("\"softmax_regression\"").is_err_and(|e| e.contains("a softmax_regression has none")),
+                "{kind}"
+            );
+            assert_eq!(of("\"embedding_bag\",dim=4"), Ok(()), "{kind}");
+        }
         assert_eq!(moon("0", "\"softmax_regression\""), Ok(()));
         assert_eq!(moon("1", "\"embedding_bag\",dim=4"), Ok(()));
         assert!(moon("-1", "\"embedding_bag\",dim=4").is_err_and(|e| e.contains("algorithm.mu")));

@@ -3,18 +3,18 @@
 //! A [`Config`] is as the file says it; [`Config::check`] refuses what cannot be, before any work starts, and names
 //! the key, its value and what is allowed.
 
+pub mod aggregation;
 pub mod catalogue;
 mod check;
 mod load;
 pub(crate) mod ranges;
 
+pub use aggregation::{AggregationConfig, ParameterConfig, RootConfig, WeightsConfig};
 pub use check::Invalid;
 pub(crate) use check::date;
 pub use load::{ConfigError, InFile, load, parse, read};
 
 use serde::{Deserialize, Serialize};
-use sottovoce_aggregator::rules::Value;
-use sottovoce_aggregator::{Recipe, RuleError};
 use sottovoce_algorithms::AlgorithmConfig;
 use sottovoce_core::Digest;
 use sottovoce_models::{FeatureConfig, LocalTraining};
@@ -26,7 +26,6 @@ use sottovoce_transcripts::partition::Scheme;
 use sottovoce_transcripts::readers::{Columns, Format, Unit};
 use sottovoce_transcripts::retention::Undated;
 use sottovoce_transcripts::{Language, SyntheticConfig};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// An experiment.
@@ -232,64 +231,6 @@ fn two_to_four() -> Vec<u32> {
     vec![2, 3, 4]
 }
 
-/// How updates become one, and which are refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AggregationConfig {
-    /// A rule, with wrappers in front of it joined by `+`; `mean` is the weighted mean, which keeps one sum. Any other
-    /// keeps all updates of a round in memory.
-    pub rule: String,
-    /// The rule's parameters by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub params: BTreeMap<String, ParameterConfig>,
-    /// Largest Euclidean norm of an update; longer ones are refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub norm_bound: Option<f64>,
-}
-
-impl AggregationConfig {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The rule; `None` for the mean.
-    pub fn recipe(&self) -> Result<Option<Recipe>, RuleError> {
-        if self.rule == "mean" && self.params.is_empty() {
-            return Ok(None);
-        }
-        let params = self.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        Recipe::parse(&self.rule, &params).map(Some)
-    }
-}
-
-impl Default for AggregationConfig {
-    fn default() -> Self {
-        Self { rule: "mean".to_owned(), params: BTreeMap::new(), norm_bound: None }
-    }
-}
-
-/// A rule's parameter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(untagged)]
-pub enum ParameterConfig {
-    /// A number.
-    Number(f64),
-    /// A word.
-    Word(String),
-    /// Numbers.
-    Vector(Vec<f64>),
-}
-
-impl From<ParameterConfig> for Value {
-    fn from(value: ParameterConfig) -> Self {
-        match value {
-            ParameterConfig::Number(v) => Self::Number(v),
-            ParameterConfig::Word(v) => Self::Word(v),
-            ParameterConfig::Vector(v) => Self::Vector(v),
-        }
-    }
-}
-
 /// How many rounds, and with whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -406,6 +347,14 @@ fn a_million() -> u64 {
 }
 
 impl Config {
+    /// Whether clients count alike, whatever the number of their examples.
+    pub fn weighs_alike(&self) -> bool {
+        match self.aggregation.weights {
+            Some(weights) => weights == WeightsConfig::Alike,
+            None => matches!(self.rounds.cohort, Cohort::BySize { .. }),
+        }
+    }
+
     /// The effective configuration as TOML: every default written out.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("numbers, strings and tables can be written as TOML")
@@ -415,6 +364,9 @@ impl Config {
     pub fn digest(&self) -> Digest {
         let mut anywhere = self.clone();
         for path in anywhere.data.path.iter_mut().chain(&mut anywhere.data.also) {
+            *path = PathBuf::from("files");
+        }
+        if let Some(RootConfig::Files { path }) = &mut anywhere.aggregation.root {
             *path = PathBuf::from("files");
         }
         match &mut anywhere.model {

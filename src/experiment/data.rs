@@ -3,6 +3,7 @@
 use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
 use crate::experiment::outside::Outside;
+use crate::experiment::root;
 use crate::experiment::vectors::Vectors;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -58,6 +59,8 @@ pub struct Data {
     pub origin: Origin,
     /// What was read beside transcripts.
     pub outside: Outside,
+    /// The server's own examples, for rules that trust the update that it makes of them.
+    pub root: Option<LocalExamples>,
 }
 
 /// Where the data came from, for the manifest.
@@ -75,6 +78,12 @@ pub struct Origin {
 impl Data {
     /// Reads or makes the data, masks, featurises and deals them out.
     pub fn prepare(config: &Config) -> Result<Self, ExperimentError> {
+        let mut data = Self::of_clients(config)?;
+        data.root = root::root(config, &data)?;
+        Ok(data)
+    }
+
+    fn of_clients(config: &Config) -> Result<Self, ExperimentError> {
         let outside = Outside::read(config)?;
         let intake = intake(config);
         let natural = config.partition.is_none_or(|p| p == Scheme::Natural {});
@@ -92,7 +101,8 @@ impl Data {
         }
     }
 
-    /// Checksum of what is no client's: intents, test and validation examples, what was read beside transcripts.
+    /// Checksum of what is no client's: intents, test and validation examples, what was read beside transcripts, the server's
+    /// own examples.
     pub fn checksum(&self) -> Checksum {
         let mut all = Summing::default();
         self.labels.iter().for_each(|label| {
@@ -102,6 +112,9 @@ impl Data {
             all.bytes(&held_out.examples.checksum().0);
         }
         self.outside.sum(&mut all);
+        if let Some(root) = &self.root {
+            all.bytes(&root.checksum().0);
+        }
         all.finish()
     }
 
@@ -337,6 +350,7 @@ fn deal(
         domains: pool.domains,
         origin,
         outside,
+        root: None,
     })
 }
 
@@ -387,6 +401,7 @@ fn made_when_asked(
         validation: HeldOut::default(),
         origin: Origin::default(),
         outside,
+        root: None,
     })
 }
 

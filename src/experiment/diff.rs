@@ -15,9 +15,8 @@ use crate::experiment::run::{Experiment, Observer, Progress};
 use crate::experiment::verify::first_client;
 use serde::Serialize;
 use serde_json::Value;
-use sottovoce_algorithms::Visitor;
 use sottovoce_core::wire::UpdateView;
-use sottovoce_core::{Algorithm, Contents, Format, Layout, RowBlock};
+use sottovoce_core::{Format, Layout, RowBlock};
 use sottovoce_simulation::Stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -132,7 +131,7 @@ impl Run {
         let number = |name: &str| self.manifest[name].as_u64().unwrap_or_default();
         let config = self.config()?;
         let model = model(&config, number("intents") as usize, None)?;
-        let contents = config.algorithm.visit(ContentsFor { clients: number("training_clients") });
+        let contents = config.algorithm.algorithm().facts(number("training_clients")).contents;
         Ok(Format::new(model.layout().clone(), contents)?)
     }
 
@@ -160,18 +159,6 @@ impl Run {
             )),
             Err(e) => Err(format!("{name} cannot be run again: {e}")),
         }
-    }
-}
-
-/// What an algorithm's messages have room for.
-struct ContentsFor {
-    clients: u64,
-}
-
-impl Visitor for ContentsFor {
-    type Output = Contents;
-    fn visit<A: Algorithm>(self, algorithm: &A) -> Contents {
-        algorithm.contents(self.clients)
     }
 }
 

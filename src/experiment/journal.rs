@@ -77,6 +77,9 @@ pub struct RoundLine {
     /// Clients that are not in the aggregate, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<(u64, String)>,
+    /// Why the server made no step although clients answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
     /// Training examples in the aggregate.
     pub examples: u64,
     /// Mean training loss, in nats.

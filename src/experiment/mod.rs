@@ -8,6 +8,7 @@ pub mod journal;
 pub mod lock;
 pub mod outside;
 pub mod record;
+mod root;
 pub mod run;
 mod stopwatch;
 pub mod summary;
@@ -19,11 +20,13 @@ pub use data::Data;
 pub use lock::{Lock, LockError};
 pub use outside::TableError;
 pub use record::Record;
+pub use root::RootError;
 pub use run::{Experiment, Observer, Progress, Stage};
 pub use stopwatch::Stopwatch;
 pub use summary::{Ended, Summary};
 pub use vectors::VectorError;
 
+use sottovoce_aggregator::RuleError;
 use sottovoce_core::LayoutError;
 use sottovoce_models::NotFinite;
 use sottovoce_simulation::world::TraceError;
@@ -88,6 +91,12 @@ pub enum ExperimentError {
     /// There is no good frozen table.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The server has no good data of its own.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The rule gets fewer updates than it needs, in every round.
+    #[error("aggregation.rule: {0}")]
+    Rule(RuleError),
     /// Text for a model that reads vectors.
     #[error("the model of this run reads sentence vectors; it cannot classify text")]
     NeedsVectors,

@@ -24,7 +24,7 @@ use crate::experiment::evidence::{self, Collector, Evidence};
 use crate::experiment::journal::{EGRESS, Journal, ROUNDS, RoundLine};
 use crate::experiment::summary::Summary;
 use crate::saved::SavedModel;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use sottovoce_core::{Checksum, Digest, EvaluationCounts, Layout, LedgerLine, Params};
 use sottovoce_simulation::{
     Chain, Checkpoint, CheckpointError, Leaves, RoundReport, Standing, State, durable,
@@ -80,9 +80,11 @@ pub struct Round<'a> {
 
 /// Where a run goes on.
 #[derive(Debug)]
-pub struct Resumed<S> {
+pub struct Resumed {
     /// The state to go on from.
-    pub state: State<S>,
+    pub state: State,
+    /// The algorithm's server state, as bytes.
+    pub server: Vec<u8>,
     /// What is wrong with a newer checkpoint.
     pub damage: Option<CheckpointError>,
 }
@@ -196,13 +198,13 @@ impl Record {
 
     /// Begins the chain of a run on held-out data of this checksum, or says where to go on, if this is a reopened
     /// directory with a checkpoint. Journals are cut back to it. Of what clients keep, `memory` bytes stay in memory.
-    pub fn start<S: Serialize + DeserializeOwned>(
+    pub fn start(
         &mut self,
         config: Digest,
         data: Checksum,
         layout: &Arc<Layout>,
         memory: u64,
-    ) -> Result<Option<Resumed<S>>, ExperimentError> {
+    ) -> Result<Option<Resumed>, ExperimentError> {
         self.start = Chain::start(config, data);
         self.chain = self.start;
         let Some(d) = self.directory.as_mut().filter(|d| d.resumed) else { return Ok(None) };
@@ -212,7 +214,7 @@ impl Record {
             d.egress.cut(0)?;
             return Ok(None);
         };
-        let Checkpoint { standing, state } = found.checkpoint;
+        let Checkpoint { standing, state, server } = found.checkpoint;
         let Standing { config: before, start, chain, journals } = standing;
         let [rounds, egress] = journals;
         d.rounds.cut(rounds)?;
@@ -234,7 +236,14 @@ impl Record {
             self.chain.reconfigure(config);
             self.changes = Some(config);
         }
-        Ok(Some(Resumed { state, damage: found.damage }))
+        Ok(Some(Resumed { state, server, damage: found.damage }))
+    }
+
+    /// Where the checkpoint's server state is none of the algorithm's that is run.
+    pub(crate) fn of_another_algorithm(&self) -> ExperimentError {
+        let path = self.directory.as_ref().map(|d| d.path.clone()).unwrap_or_default();
+        let what = "holds a checkpoint of another algorithm; begin anew in another folder";
+        ExperimentError::RunDirectory { path, what }
     }
 
     /// Hands the rounds that a reopened directory holds to `visit`.
@@ -300,6 +309,7 @@ impl Record {
             rejected,
             dropped: report.dropped.len() as u64,
             without,
+            skipped: report.skipped.as_ref().map(ToString::to_string),
             examples: report.summary.examples,
             loss: report.summary.loss,
             accuracy: round.accuracy,
@@ -349,17 +359,18 @@ impl Record {
     }
 
     /// Keeps where the run stands. What came before is on the disk first.
-    pub fn checkpoint<S: Serialize>(
+    pub fn checkpoint(
         &mut self,
         config: Digest,
-        state: &State<S>,
+        state: &State,
+        server: &[u8],
     ) -> Result<(), ExperimentError> {
         let Some(d) = &mut self.directory else { return Ok(()) };
         d.rounds.sync()?;
         d.egress.sync()?;
         let journals = [d.rounds.bytes(), d.egress.bytes()];
         let standing = Standing { config, start: self.start, chain: self.chain, journals };
-        Ok(standing.write(state, &d.path)?)
+        Ok(standing.write(state, server, &d.path)?)
     }
 
     /// Writes model and summary.

@@ -9,16 +9,15 @@ use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary
 use crate::experiment::totals::Totals;
 use crate::memory::peak_rss_bytes;
 use sottovoce_aggregator::Aggregation;
-use sottovoce_algorithms::Visitor;
 use sottovoce_clients::{Nodes, Shards, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
 use sottovoce_core::{
-    Address, Algorithm, Checksum, ClientError, ClientId, Digest, Format, Params, Purpose, Summing, Transform,
-    sampling,
+    Address, AnyAlgorithm, Checksum, ClientError, ClientId, Digest, Format, Params, Purpose, Summing,
+    Transform, sampling,
 };
 use sottovoce_models::LocalTraining;
 use sottovoce_simulation::{
-    CheckpointError, Engine, Leaves, Pace, Plan, RoundReport, State, World, WorldConfig,
+    CheckpointError, Cohort, Engine, Leaves, Pace, Plan, RoundReport, State, World, WorldConfig,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -74,20 +73,6 @@ pub trait Observer {
     }
 }
 
-/// Runs with whichever algorithm it is.
-struct Run<'a> {
-    experiment: &'a Experiment,
-    record: &'a mut Record,
-    observer: &'a mut dyn Observer,
-}
-
-impl Visitor for Run<'_> {
-    type Output = Result<(Summary, Params), ExperimentError>;
-    fn visit<A: Algorithm>(self, algorithm: &A) -> Self::Output {
-        self.experiment.run_with(algorithm, self.record, self.observer)
-    }
-}
-
 /// Watches nothing.
 impl Observer for () {}
 
@@ -107,6 +92,13 @@ impl Experiment {
         }
         if config.rounds.early_stopping.is_some() && data.validation.examples.is_empty() {
             return Err(ExperimentError::NoValidation);
+        }
+        if config.rounds.cohort == Cohort::All
+            && let Some(recipe) = config.aggregation.recipe().expect("the configuration was checked")
+        {
+            recipe
+                .check_rows(usize::try_from(clients).unwrap_or(usize::MAX))
+                .map_err(ExperimentError::Rule)?;
         }
         let largest = data.largest_shard;
         let weight_cap = match config.rounds.weight_cap {
@@ -149,34 +141,35 @@ impl Experiment {
         record: &mut Record,
         observer: &mut dyn Observer,
     ) -> Result<(Summary, Params), ExperimentError> {
-        self.config.algorithm.visit(Run { experiment: self, record, observer })
+        self.run_with(self.config.algorithm.algorithm(), record, observer)
     }
 
     /// Runs with any algorithm, whatever the configuration names.
-    pub fn run_with<A: Algorithm>(
+    pub fn run_with(
         &self,
-        algorithm: &A,
+        algorithm: &dyn AnyAlgorithm,
         record: &mut Record,
         observer: &mut dyn Observer,
     ) -> Result<(Summary, Params), ExperimentError> {
         let (config, data) = (&self.config, &self.data);
+        let facts = algorithm.facts(data.shards.training_clients());
         let nodes = Nodes {
-            algorithm,
             shards: &*data.shards,
             model: &*data.model,
             local: config.local,
             transforms: &self.transforms,
+            root: data.root.as_ref(),
             seed: config.seed,
         };
         let (plan, digest) = (self.plan(), config.digest());
-        Format::new(data.model.layout().clone(), algorithm.contents(data.shards.training_clients()))
-            .map_err(ExperimentError::Model)?;
+        Format::new(data.model.layout().clone(), facts.contents).map_err(ExperimentError::Model)?;
         let mut engine =
             match record.start(digest, data.checksum(), data.model.layout(), plan.state_memory)? {
                 None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
-                Some(Resumed { state, damage }) => {
+                Some(Resumed { state, server, damage }) => {
                     damage.iter().for_each(|why| observer.damaged(why));
-                    Engine::at(algorithm, &nodes, plan, state)
+                    Engine::at(algorithm, &nodes, plan, state, &server)
+                        .ok_or_else(|| record.of_another_algorithm())?
                 }
             };
         let mut totals = Totals::of(record, config)?;
@@ -200,13 +193,16 @@ impl Experiment {
             record.round(&Round { report: &report, leaves, accuracy, params: engine.params() })?;
             totals.add(&report);
             if let Some(accuracy) = accuracy {
-                totals.watch(accuracy, report.round, config);
+                let best = totals.watch(accuracy, report.round, config);
+                if best && config.rounds.early_stopping.is_some() {
+                    engine.keep_best();
+                }
             }
             let progress = Progress { report: &report, accuracy, leaves, chain: record.chain() };
             interrupted = observer.round(&progress).is_break();
             let every = config.rounds.checkpoint_every;
             if interrupted || every > 0 && engine.round().is_multiple_of(every) {
-                record.checkpoint(digest, engine.state())?;
+                record.checkpoint(digest, engine.state(), &engine.algorithm().state())?;
             }
         }
         let ended = match (interrupted, totals.stalled(config)) {
@@ -216,11 +212,11 @@ impl Experiment {
         };
         observer.stage(Stage::Evaluation);
         let rounds = engine.round();
-        let personal =
-            if algorithm.personalises() { self.personal(&nodes, engine.state(), record)? } else { None };
-        let mut summary = self.summary(engine.params(), rounds, ended, &totals, record, observer)?;
-        summary.personal = personal;
-        Ok((summary, engine.params().clone()))
+        let personal = if facts.personalises { self.personal(&nodes, &engine, record)? } else { None };
+        let (model_rounds, params) = chosen(engine.state());
+        let mut summary = self.summary(&params, rounds, ended, &totals, record, observer)?;
+        (summary.personal, summary.model_rounds) = (personal, model_rounds);
+        Ok((summary, params.into_owned()))
     }
 
     /// How rounds are run.
@@ -234,7 +230,10 @@ impl Experiment {
                 weight_cap: self.weight_cap,
                 norm_bound: config.aggregation.norm_bound,
                 recipe: config.aggregation.recipe().expect("the configuration was checked"),
+                absent: config.aggregation.absent_rows,
             },
+            too_few: config.aggregation.too_few,
+            alike: config.weighs_alike(),
             transforms: &self.transforms,
             arrival: self.arrival,
             state_memory: config.rounds.state_memory_mb << 20,
@@ -295,6 +294,7 @@ impl Experiment {
             name: config.name.clone(),
             rounds,
             ended,
+            model_rounds: None,
             clients: data.shards.clients(),
             train_examples: data.train_examples.unwrap_or_else(|| totals.examples()),
             test_examples: figures.examples,
@@ -319,6 +319,7 @@ impl Experiment {
             stale: totals.stale,
             targets: totals.reached.clone(),
             rejected: totals.rejected,
+            skipped: totals.skipped,
             wall_seconds: wall,
             round_seconds: totals.round_seconds,
             clients_per_second: totals.asked_here as f64 / totals.round_seconds.max(1e-9),
@@ -352,18 +353,20 @@ impl Experiment {
     }
 
     /// Clients' own models, each on its client's held-out examples.
-    fn personal<A: Algorithm>(
+    fn personal(
         &self,
-        nodes: &Nodes<'_, A, dyn Shards>,
-        state: &State<A::Server>,
+        nodes: &Nodes<'_, dyn Shards>,
+        engine: &Engine<'_, Nodes<'_, dyn Shards>>,
         record: &mut Record,
     ) -> Result<Option<OverClients>, ExperimentError> {
-        let shards = &*self.data.shards;
+        let (shards, state) = (&*self.data.shards, engine.state());
         let training = shards.training_clients();
         let chosen: Vec<u64> = self.evaluated().into_iter().filter(|client| *client < training).collect();
         let own = |client: ClientId| {
-            let own = state.clients.get(client.0).map_err(|_| ClientError::State { client })?;
-            nodes.personal(&state.server, &own, state.round, client, &state.params).map(|p| p.map(Cow::Owned))
+            let own = state.clients.bytes(client.0).map_err(|_| ClientError::State { client })?;
+            let own = own.as_deref().unwrap_or_default();
+            let params = nodes.personal(engine.algorithm(), own, state.round, client, &state.params);
+            params.map(|p| p.map(Cow::Owned))
         };
         let answers = evaluation::over_clients(&*self.data.model, own, shards, state.round, &chosen)
             .map_err(ExperimentError::Personal)?;
@@ -404,6 +407,15 @@ impl Experiment {
         }
         Ok(out)
     }
+}
+
+/// The parameters that a run comes to: those that early stopping has found best, the last ones otherwise. The number of
+/// rounds comes with those that are not the last.
+fn chosen(state: &State) -> (Option<u64>, Cow<'_, Params>) {
+    let best = state.best.as_ref().filter(|best| best.rounds < state.round);
+    let params =
+        best.and_then(|best| Params::from_values(state.params.layout().clone(), best.params.to_vec()));
+    (best.map(|best| best.rounds), params.map_or(Cow::Borrowed(&state.params), Cow::Owned))
 }
 
 /// The world, if there is any time.

@@ -14,6 +14,9 @@ pub struct Summary {
     pub rounds: u64,
     /// Why the run ended.
     pub ended: Ended,
+    /// Rounds that made the model of these figures, where it is not the last one: the best on the validation split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_rounds: Option<u64>,
     /// Clients in the population.
     pub clients: u64,
     /// Training examples: of all clients, or of those that took part where the population is made when asked for.
@@ -60,6 +63,9 @@ pub struct Summary {
     pub dropped: u64,
     /// Answers refused, over all rounds.
     pub rejected: u64,
+    /// Rounds in which the rule got too few answers for a step.
+    #[serde(default)]
+    pub skipped: u64,
     /// Virtual seconds from the first round to the last, where there is virtual time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub virtual_seconds: Option<f64>,

@@ -15,6 +15,8 @@ pub(crate) struct Totals {
     pub(crate) bytes_down: u64,
     pub(crate) dropped: u64,
     pub(crate) rejected: u64,
+    /// Rounds without a step although clients answered.
+    pub(crate) skipped: u64,
     /// Virtual time.
     now: Option<Micros>,
     /// Accepted updates that were stale.
@@ -26,6 +28,8 @@ pub(crate) struct Totals {
     pub(crate) round_seconds: f64,
     pub(crate) asked_here: u64,
     pub(crate) first_round_seconds: f64,
+    /// The highest accuracy so far, and the one that the next gain is over.
+    highest: Option<f64>,
     best: f64,
     without_gain: u64,
 }
@@ -39,6 +43,7 @@ impl Totals {
             totals.bytes_down += line.bytes_down;
             totals.dropped += line.dropped;
             totals.rejected += line.rejected.values().sum::<u64>();
+            totals.skipped += u64::from(line.skipped.is_some());
             totals.time(line.time);
             for (client, examples) in &line.accepted {
                 let entry = totals.participants.entry(*client).or_default();
@@ -56,6 +61,7 @@ impl Totals {
         self.bytes_down += report.bytes_down;
         self.dropped += report.dropped.len() as u64;
         self.rejected += report.rejected.len() as u64;
+        self.skipped += u64::from(report.skipped.is_some());
         self.time(report.time);
         for a in &report.accepted {
             let entry = self.participants.entry(a.client.0).or_default();
@@ -76,8 +82,8 @@ impl Totals {
     pub(crate) fn examples(&self) -> u64 {
         self.participants.values().map(|(examples, _)| examples).sum()
     }
-    /// Takes note of an evaluation after `round`, for early stopping and for the targets.
-    pub(crate) fn watch(&mut self, accuracy: f64, round: u64, config: &Config) {
+    /// Takes note of an evaluation after `round`, for early stopping and for the targets; whether it is the best so far.
+    pub(crate) fn watch(&mut self, accuracy: f64, round: u64, config: &Config) -> bool {
         for target in &config.evaluation.targets {
             if accuracy >= *target && self.reached.iter().all(|r| r.accuracy != *target) {
                 self.reached.push(Reached {
@@ -89,13 +95,18 @@ impl Totals {
                 });
             }
         }
-        let Some(stopping) = config.rounds.early_stopping else { return };
+        let highest = self.highest.is_none_or(|highest| accuracy > highest);
+        if highest {
+            self.highest = Some(accuracy);
+        }
+        let Some(stopping) = config.rounds.early_stopping else { return highest };
         if accuracy > self.best + stopping.min_gain {
             self.best = accuracy;
             self.without_gain = 0;
         } else {
             self.without_gain += 1;
         }
+        highest
     }
     /// Whether evaluations have gone without a gain for as long as early stopping waits.
     pub(crate) fn stalled(&self, config: &Config) -> bool {

@@ -4,6 +4,7 @@ use super::Setting;
 use crate::config::Config;
 use crate::experiment::{Ended, Experiment, ExperimentError, Observer, Progress, Record, Summary};
 use serde::Serialize;
+use sottovoce_simulation::RoundError;
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -31,13 +32,23 @@ pub struct Ran {
     pub rounds: u64,
     /// Accuracy on the validation split, where there is one.
     pub validation: Option<f64>,
-    /// Accuracy on the test split.
+    /// Accuracy on the test split; 0 for a run that diverged.
     pub accuracy: f64,
+    /// Why there is no model, where the run diverged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<String>,
 }
 
 impl Outcome {
-    /// Mean over seeds of what settings are compared by.
+    /// Whether a run diverged.
+    pub fn diverged(&self) -> bool {
+        self.runs.iter().any(|run| run.diverged.is_some())
+    }
+    /// Mean over seeds of what settings are compared by; one of which a run diverged is behind all others.
     pub fn score(&self) -> f64 {
+        if self.diverged() {
+            return f64::NEG_INFINITY;
+        }
         mean(self.runs.iter().map(|run| run.validation.unwrap_or(run.accuracy)))
     }
     /// Mean accuracy on the test split.
@@ -128,13 +139,27 @@ fn one(config: &Config, out: &Path, mut until: Until<'_>) -> Result<Ran, Experim
             let experiment = Experiment::new(config.clone())?;
             let mut record = if path.exists() { Record::reopen(&path)? } else { Record::create(&path)? };
             record.begin(experiment.config(), experiment.data())?;
-            let (summary, params) = experiment.run(&mut record, &mut until)?;
+            let (summary, params) = match experiment.run(&mut record, &mut until) {
+                Ok(ran) => ran,
+                Err(why) => return diverged(why, folder, config.seed),
+            };
             record.finish(experiment.config(), experiment.data(), &params, &summary)?;
             summary
         }
     };
     let Summary { rounds, validation, accuracy, .. } = summary;
-    Ok(Ran { folder, seed: config.seed, rounds, validation, accuracy })
+    Ok(Ran { folder, seed: config.seed, rounds, validation, accuracy, diverged: None })
+}
+
+/// A run that diverged is a result: the sweep goes on.
+fn diverged(why: ExperimentError, folder: String, seed: u64) -> Result<Ran, ExperimentError> {
+    let rounds = match &why {
+        ExperimentError::Round(
+            RoundError::Diverged { round, .. } | RoundError::AllDiverged { round, .. },
+        ) => *round,
+        _ => return Err(why),
+    };
+    Ok(Ran { folder, seed, rounds, validation: None, accuracy: 0.0, diverged: Some(why.to_string()) })
 }
 
 fn read(path: &Path) -> Result<Option<Summary>, ExperimentError> {

@@ -91,12 +91,25 @@ pub enum Rejection {
         /// Allowed.
         cap: u64,
     },
+    /// A loss that is NaN or infinity: the rest may be right, but it could not be written down.
+    #[error("client {client}: a loss of {loss}")]
+    LossNotFinite {
+        /// Who.
+        client: ClientId,
+        /// Claimed.
+        loss: f32,
+    },
     /// A longer update than the round allows.
-    #[error("client {client}: an update of norm {norm}, at most {bound} is allowed")]
+    #[error(
+        "client {client}: an update of norm {norm}{}, at most {bound} is allowed",
+        .block.map_or_else(String::new, |block| format!(" in block {block}"))
+    )]
     NormAboveBound {
         /// Who.
         client: ClientId,
-        /// Euclidean norm of the update.
+        /// The block, where a message has several.
+        block: Option<usize>,
+        /// Euclidean norm of the block.
         norm: f64,
         /// Allowed.
         bound: f64,
@@ -149,6 +162,7 @@ impl Rejection {
             Self::WrongSender { .. } => "wrong_sender",
             Self::Duplicate { .. } => "duplicate",
             Self::WeightAboveCap { .. } => "weight_above_cap",
+            Self::LossNotFinite { .. } => "loss_not_finite",
             Self::NormAboveBound { .. } => "norm_above_bound",
             Self::NotFinite { .. } => "not_finite",
             Self::OutOfRange { .. } => "out_of_range",
@@ -178,6 +192,14 @@ pub enum AggregateError {
         /// Number of updates.
         updates: u64,
     },
+}
+
+impl AggregateError {
+    /// Whether the rule was given too few updates to work with, of the whole message or of a block: with more of them,
+    /// whatever they hold, the round may have a result.
+    pub fn is_too_few(&self) -> bool {
+        matches!(self, Self::Rule(source) if source.is_too_few())
+    }
 }
 
 impl From<RuleError> for AggregateError {

@@ -31,7 +31,7 @@ mod spectrum;
 pub mod stack;
 pub mod sum;
 
-pub use aggregation::{Accumulator, Aggregation, Part};
+pub use aggregation::{Absent, Accumulator, Aggregation, Memory, Moment, Part};
 pub use error::{AggregateError, Rejection};
 pub use mean::{mean, mean_into};
 pub use round::{OpenRound, StaleUpdate};

@@ -5,7 +5,7 @@ use crate::error::Rejection;
 use crate::sum::{Early, PartialSum};
 use rayon::prelude::*;
 use sottovoce_core::wire::{Unchecked, UpdateHead, UpdateView};
-use sottovoce_core::{Checksum, ClientId, Layout, Outbound, bytes};
+use sottovoce_core::{Checksum, ClientId, Format, Layout, Outbound, bytes};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ const BATCH: usize = 64;
 /// A round that is open for updates. Shared by all threads that receive; each adds to a part of its own.
 #[derive(Debug)]
 pub struct OpenRound<'a> {
-    layout: Arc<Layout>,
+    format: Format,
     round: u64,
     base: Checksum,
     cohort: &'a [u64],
@@ -36,14 +36,19 @@ pub struct StaleUpdate {
 }
 
 impl<'a> OpenRound<'a> {
-    /// Opens `round` for the clients of `cohort` (ascending), who start from the parameters of digest `base` and
-    /// claim at most `cap` examples each.
+    /// Opens `round` for the clients of `cohort` (ascending), who start from the parameters of digest `base`, send
+    /// updates of that layout and claim at most `cap` examples each.
     pub fn new(layout: Arc<Layout>, round: u64, base: Checksum, cohort: &'a [u64], cap: u64) -> Self {
-        let answered = cohort.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { layout, round, base, cohort, answered, cap, norm_bound: None }
+        Self::of(Format::delta(layout), round, base, cohort, cap)
     }
 
-    /// Refuses updates whose Euclidean norm exceeds `bound`.
+    /// The same for messages with more than a delta.
+    pub fn of(format: Format, round: u64, base: Checksum, cohort: &'a [u64], cap: u64) -> Self {
+        let answered = cohort.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { format, round, base, cohort, answered, cap, norm_bound: None }
+    }
+
+    /// Refuses updates of which a block by itself has a Euclidean norm above `bound`. Numbers do not count.
     pub fn with_norm_bound(mut self, bound: f64) -> Self {
         self.norm_bound = Some(bound);
         self
@@ -52,7 +57,7 @@ impl<'a> OpenRound<'a> {
     /// Checks a message from beginning to end and adds it to `part`. What is refused has not touched the sum, and
     /// a client whose update is refused may send another one.
     pub fn receive(&self, part: &mut impl Accumulator, message: &[u8]) -> Result<UpdateHead, Rejection> {
-        self.take(part, UpdateView::parse(message, &self.layout)?)
+        self.take(part, UpdateView::parse(message, self.format.message())?)
     }
 
     /// The same for a message that is known to come from `sender`: it speaks for no other client. Otherwise a
@@ -63,7 +68,7 @@ impl<'a> OpenRound<'a> {
         part: &mut impl Accumulator,
         message: &[u8],
     ) -> Result<UpdateHead, Rejection> {
-        let update = UpdateView::parse(message, &self.layout)?;
+        let update = UpdateView::parse(message, self.format.message())?;
         if update.head.client != sender {
             return Err(Rejection::WrongSender { client: sender, claimed: update.head.client });
         }
@@ -78,7 +83,7 @@ impl<'a> OpenRound<'a> {
         message: &[u8],
         stale: StaleUpdate,
     ) -> Result<UpdateHead, Rejection> {
-        let view = UpdateView::parse(message, &self.layout)?;
+        let view = UpdateView::parse(message, self.format.message())?;
         if view.head.client != sender {
             return Err(Rejection::WrongSender { client: sender, claimed: view.head.client });
         }
@@ -88,7 +93,7 @@ impl<'a> OpenRound<'a> {
         (update.round, update.base) = (self.round, self.base);
         let mut scaled = Vec::new();
         update.encode(&mut scaled);
-        self.take(part, UpdateView::parse(&scaled, &self.layout)?)
+        self.take(part, UpdateView::parse(&scaled, self.format.message())?)
     }
 
     /// The same for many messages at once, each of which may come from anybody. Dense updates are read once: blocks of
@@ -119,7 +124,7 @@ impl<'a> OpenRound<'a> {
             .map(|(i, message)| {
                 let update = match places.binary_search(&i) {
                     Ok(at) => early[at].0.check(seen.of(at))?,
-                    Err(_) => UpdateView::parse(message.as_ref(), &self.layout)?,
+                    Err(_) => UpdateView::parse(message.as_ref(), self.format.message())?,
                 };
                 let place = self.check(&update)?;
                 let factor = part.factor(&update)?;
@@ -143,7 +148,7 @@ impl<'a> OpenRound<'a> {
 
     /// A dense update that can be added before its checksum is known: it says of itself what it should.
     fn open<'m>(&'m self, part: &PartialSum, message: &'m [u8]) -> Option<Early<'m>> {
-        let update = Unchecked::open(message, &self.layout)?;
+        let update = Unchecked::open(message, self.format.message())?;
         self.place(update.head(), self.round, self.base).ok()?;
         let factor = part.scale(update.head()).ok()?;
         Some((update, factor))
@@ -166,13 +171,35 @@ impl<'a> OpenRound<'a> {
     fn check_as(&self, update: &UpdateView<'_>, round: u64, base: Checksum) -> Result<usize, Rejection> {
         let place = self.place(&update.head, round, base)?;
         if let Some(bound) = self.norm_bound {
-            let norm = libm::sqrt(bytes::squared_norm(update.value_bytes()));
-            // NaN is for the sum to name, with its coordinate.
-            if norm > bound && norm.is_finite() {
-                return Err(Rejection::NormAboveBound { client: update.head.client, norm, bound });
+            let several = self.format.contents().blocks > 1;
+            for (block, values) in self.blocks(update) {
+                let norm = libm::sqrt(bytes::squared_norm(values));
+                // NaN is for the sum to name, with its coordinate.
+                if norm > bound && norm.is_finite() {
+                    let block = several.then_some(block);
+                    return Err(Rejection::NormAboveBound { client: update.head.client, block, norm, bound });
+                }
             }
         }
         Ok(place)
+    }
+
+    /// The values of each block of which an update has any, as their bytes.
+    fn blocks<'u>(&self, update: &UpdateView<'u>) -> Vec<(usize, &'u [u8])> {
+        let (params, all) = (self.format.model().params(), update.value_bytes());
+        let numbers = self.format.number_values().start;
+        // Ranges rise and none crosses from one block into another.
+        let mut ends: Vec<(usize, usize)> = Vec::new();
+        let mut end = 0;
+        for range in update.ranges().take_while(|range| range.start < numbers) {
+            end += 4 * range.len();
+            match ends.last_mut() {
+                Some((block, last)) if *block == range.start / params => *last = end,
+                _ => ends.push((range.start / params, end)),
+            }
+        }
+        let starts = std::iter::once(0).chain(ends.iter().map(|(_, end)| *end));
+        starts.zip(&ends).map(|(start, (block, end))| (*block, &all[start..*end])).collect()
     }
 
     /// Checks what an update says of itself; returns its client's place in the cohort.
@@ -187,6 +214,9 @@ impl<'a> OpenRound<'a> {
         let place = self.cohort.binary_search(&client.0).map_err(|_| Rejection::NotInCohort { client })?;
         if head.weight > self.cap {
             return Err(Rejection::WeightAboveCap { client, weight: head.weight, cap: self.cap });
+        }
+        if !head.loss.is_finite() {
+            return Err(Rejection::LossNotFinite { client, loss: head.loss });
         }
         Ok(place)
     }

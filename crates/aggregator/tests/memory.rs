@@ -2,7 +2,7 @@
 
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Aggregation, OpenRound, PartialSum, Recipe, finish};
-use sottovoce_core::{Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update};
+use sottovoce_core::{Checksum, ClientId, Format, Layout, Outbound, RowBlock, Rows, Update};
 use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,9 +85,10 @@ fn a_thousand_updates_of_a_million_parameters_take_less_than_64_megabytes() {
     // A rule that keeps its updates is seen to do so.
     let median = Recipe::parse("median", &BTreeMap::<String, Value>::new()).unwrap();
     let aggregation = Aggregation { recipe: Some(median), ..Aggregation::mean(64) };
+    let format = Format::delta(layout.clone());
     let bytes = above(|| {
-        let open = aggregation.open(layout.clone(), 0, base, &cohort);
-        let mut part = aggregation.part(layout.clone());
+        let open = aggregation.open(&format, 0, base, &cohort);
+        let mut part = aggregation.part(&format);
         assert!(messages[..16].iter().all(|m| open.receive(&mut part, m).is_ok()));
     });
     assert!(bytes >= 64 * MEGABYTE, "{bytes} bytes for 16 updates of 4 MB");

@@ -1,36 +1,16 @@
 //! Rules and wrappers against reference vectors: byzfl 0.0.11 on NumPy, and an independent NumPy implementation of
-//! the papers' definitions (`robust.json`, which names the source of each).
+//! the papers' definitions (`data/robust.json`, which names the source of each).
 
 use serde_json::Value as Json;
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Element, Outcome, Recipe, Stack};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
 
 /// Cases of rules and wrappers in the file; the others are attacks.
 const CASES: usize = 249;
 
-/// A line on the standard error.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-fn reference() -> Option<Json> {
-    let Some(data) = std::env::var_os("SOTTOVOCE_DATA").filter(|data| !data.is_empty()) else {
-        say(
-            "skipped: SOTTOVOCE_DATA is not set or empty, so that reference/robust.json beside it is not known",
-        );
-        return None;
-    };
-    let file = Path::new(&data).join("../reference/robust.json");
-    match std::fs::read(&file) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("robust.json is JSON")),
-        Err(error) => {
-            say(&format!("skipped: {}: {error}", file.display()));
-            None
-        }
-    }
+fn reference() -> Json {
+    serde_json::from_str(include_str!("data/robust.json")).expect("robust.json is JSON")
 }
 
 fn numbers(json: &Json) -> Vec<f64> {
@@ -63,7 +43,7 @@ fn parameters(json: &Json) -> BTreeMap<String, Value> {
 
 /// Calls `check` with each case, its input and what became of it.
 fn each<T: Element>(check: impl Fn(&str, &Json, &Outcome<T>)) {
-    let Some(reference) = reference() else { return };
+    let reference = reference();
     let cases = reference["cases"].as_array().expect("cases");
     let mut seen = 0;
     for case in cases {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use sottovoce_aggregator::{AggregateError, OpenRound, PartialSum, Rejection, finish};
-use sottovoce_core::wire::UpdateView;
+use sottovoce_core::wire::{PartialHead, UpdateView};
 use sottovoce_core::{Address, Purpose};
 use sottovoce_core::{
     Aggregate, Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update, WireError, sampling,
@@ -426,4 +426,57 @@ fn an_edge_is_believed_what_can_be_checked() {
     assert_eq!(finish(&[&root]), Err(AggregateError::NoUpdates));
     root.receive_edge(4, base, &good).unwrap();
     assert_eq!(finish(&[&root]), finish(&[&edge]));
+}
+
+/// A bound is what the largest sum may be, not one less; and what is claimed counts.
+#[test]
+fn the_bound_of_an_edge_is_exact() {
+    let base = Checksum::of(b"base");
+    let with = |sums: &[i64], bound: u64| {
+        let head = PartialHead {
+            round: 4,
+            base,
+            schema: layout().schema(),
+            cap: CAP.next_power_of_two(),
+            weight: 3,
+            updates: 1,
+            bound,
+            rows: Some(2),
+        };
+        let mut message = Vec::new();
+        head.encode(&[2, 6], sums.iter().copied(), &mut message);
+        let mut root = PartialSum::new(layout(), CAP);
+        root.receive_edge(4, base, &message).map(|_| finish(&[&root]))
+    };
+    for sums in [[1, 2, 3, 4, 77], [0, -77, 0, 3, 5]] {
+        assert!(with(&sums, 77).unwrap().is_ok() && with(&sums, 78).unwrap().is_ok());
+        let refused = with(&sums, 76).unwrap_err();
+        assert_eq!(refused, Rejection::FalseBound { largest: 77, bound: 76 });
+    }
+    let smallest = with(&[i64::MIN, 0, 0, 0, 0], (1 << 63) - 1).unwrap_err();
+    assert_eq!(smallest, Rejection::FalseBound { largest: 1 << 63, bound: (1 << 63) - 1 });
+    assert!(with(&[1; 5], (1 << 62) - 1).unwrap().is_ok());
+    assert_eq!(with(&[1; 5], 1 << 62).unwrap(), Err(AggregateError::SumFull { updates: 1 }));
+}
+
+/// What an edge has rounded up is within its bound.
+#[test]
+fn an_honest_edge_is_believed() {
+    let base = Checksum::of(b"base");
+    // 0.8 units of the grid at the full weight, which is rounded to 1.
+    let (cap, tiny) = (CAP.next_power_of_two(), 0.8 * libm::exp2f(-40.0));
+    let mut edge = PartialSum::new(layout(), CAP);
+    add(&mut edge, &update(1, cap, Rows::All, vec![tiny; 20])).unwrap();
+    let mut root = PartialSum::new(layout(), CAP);
+    root.receive_edge(4, base, &edge.message(4, base)).unwrap();
+    assert_eq!(finish(&[&root]).unwrap().delta.values(), [libm::exp2f(-40.0); 20]);
+}
+
+#[test]
+fn a_sum_takes_weights_up_to_its_cap() {
+    let mut part = PartialSum::new(layout(), CAP);
+    let cap = CAP.next_power_of_two();
+    let heavy = add(&mut part, &update(1, cap + 1, Rows::All, vec![1.0; 20])).unwrap_err();
+    assert_eq!(heavy, Rejection::WeightAboveCap { client: ClientId(1), weight: cap + 1, cap });
+    add(&mut part, &update(1, cap, Rows::All, vec![1.0; 20])).unwrap();
 }

@@ -38,6 +38,11 @@ impl Algorithm for Afl {
     fn broadcast(&self, _: &Values) -> u64 {
         1
     }
+    fn mean_only(&self) -> Option<&'static str> {
+        Some(
+            "its mixture follows the losses that clients report: one that lies takes it over, whatever the rule",
+        )
+    }
     fn client(&self, task: &mut dyn LocalTask, lambda: &Values, _: &mut ()) -> Result<Answer, ClientError> {
         let client = task.client().0 as usize;
         // Relative to the uniform mixture, so that the numbers do not shrink with the population.

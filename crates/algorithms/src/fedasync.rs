@@ -6,7 +6,8 @@
 //! to `b` and `1 / (a (t − τ − b) + 1)` beyond, `ρ` = `rho`, `x_τ` = what a client started from, `x_new` = `x_τ` + its delta;
 //! `x_t = (1 − α_t) x_{t−1} + α_t x_new`, `α_t = α s(t − τ)`.
 //!
-//! Deviations: `rounds.pace.buffer` = 1 is the paper's; of a larger buffer, shares `α_t` add up to the weighted mean. Cost: a
+//! Deviations: `rounds.pace.buffer` = 1 is the paper's. Of a larger buffer every model `k` has its own
+//! `α_k = α s(t − τ_k) · n_k / Σ n`, and `x_t = (1 − Σ α_k) x_{t−1} + Σ α_k x_new,k`. Cost: a
 //! client's is FedProx's; the server keeps each model that clients in flight started from, and mixing a stale one is dense.
 
 use crate::fedbuff::{half, polynomial};
@@ -66,10 +67,15 @@ impl Algorithm for FedAsync {
         Ok(task.train(adjust)?.into())
     }
     fn server(&self, cx: &mut ServerCx<'_>, _: &mut ()) {
-        for stale in cx.stale {
-            let share = self.mixing * self.staleness(stale.rounds) * stale.share;
-            for (p, base) in cx.params.values_mut().iter_mut().zip(stale.base) {
-                *p += share * (base - *p);
+        // All of them are mixed into the model as it was, so that their order does not matter.
+        let share = |stale: &Stale<'_>| self.mixing * self.staleness(stale.rounds) * stale.share;
+        let stale: Vec<(f32, &[f32])> = cx.stale.iter().map(|stale| (share(stale), stale.base)).collect();
+        if !stale.is_empty() {
+            for (place, x) in cx.params.values_mut().iter_mut().enumerate() {
+                let before = *x;
+                for (share, base) in &stale {
+                    *x += share * (base[place] - before);
+                }
             }
         }
         cx.step(self.mixing);

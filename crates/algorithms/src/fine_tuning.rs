@@ -31,12 +31,7 @@ impl Algorithm for FineTuning {
     fn personalises(&self) -> bool {
         true
     }
-    fn personal<'s>(
-        &self,
-        task: &mut dyn LocalTask,
-        _: &'s (),
-        _: &(),
-    ) -> Result<Personal<'s>, ClientError> {
+    fn personal<'s>(&self, task: &mut dyn LocalTask, _: &'s (), _: &()) -> Result<Personal<'s>, ClientError> {
         let mut rows = task.start();
         let trained = task.train_from(None, 0..self.epochs, None)?;
         add(&mut rows, 1.0, trained.delta.values());

@@ -1,13 +1,33 @@
 //! Federated algorithms, one file each: the client's half and the server's half together.
 //!
-//! A new one is a new file that implements [`Algorithm`](sottovoce_core::Algorithm) and one line in the list below, which
-//! is all that configurations, `sottovoce list` and the laws of the tests know algorithms from. Outside the library it
+//! A new one is a new file that implements [`Algorithm`](sottovoce_core::Algorithm), its `pub mod` line, and one line in the list
+//! below, which is all that configurations, `sottovoce list` and the laws of the tests know algorithms from. Outside the library it
 //! needs neither: see the example `my_paper.rs`.
 
+pub mod afl;
+pub mod apfl;
+pub mod ditto;
+pub mod fedasync;
+pub mod fedavg;
+pub mod fedavgm;
+pub mod fedbuff;
+pub mod feddyn;
+pub mod fednova;
+pub mod fedopt;
+pub mod fedper;
+pub mod fedprox;
+pub mod fedrep;
+pub mod fine_tuning;
+pub mod hierarchical;
+pub mod ifca;
+pub mod mimelite;
+pub mod moon;
 pub mod prelude;
+pub mod qfedavg;
 mod registry;
+pub mod scaffold;
 
-pub use registry::{AlgorithmConfig, Visitor};
+pub use registry::AlgorithmConfig;
 
 registry::algorithms! {
     "fedavg" => fedavg::FedAvg,
@@ -21,7 +41,7 @@ registry::algorithms! {
     "feddyn" => feddyn::FedDyn,
     "qfedavg" => qfedavg::QFedAvg,
     "afl" => afl::Afl,
-    "mime" => mime::Mime,
+    "mimelite" => mimelite::MimeLite,
     "moon" => moon::Moon,
     "ifca" => ifca::Ifca,
     "hierarchical" => hierarchical::Hierarchical,

@@ -43,7 +43,8 @@ impl Moon {
         let (tau, share) = (f64::from(self.temperature), width as f64 / z.len() as f64);
         let others = glob.chunks_exact(width).zip(prev.chunks_exact(width));
         for (z, (glob, prev)) in z.chunks_exact(width).zip(others) {
-            let ([s_glob, to_glob, from_glob], [s_prev, to_prev, from_prev]) = (cosine(z, glob), cosine(z, prev));
+            let ([s_glob, to_glob, from_glob], [s_prev, to_prev, from_prev]) =
+                (cosine(z, glob), cosine(z, prev));
             let factor = f64::from(self.mu) * share / tau / (1.0 + libm::exp((s_glob - s_prev) / tau));
             back.extend(z.iter().zip(glob).zip(prev).map(|((z, glob), prev)| {
                 let apart = to_prev * f64::from(*prev) - to_glob * f64::from(*glob);

@@ -3,8 +3,8 @@
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
 pub use sottovoce_core::{
-    Adjust, Algorithm, Answer, ClientError, Contents, LocalTask, Params, Personal, ServerCx, StartCx, Step,
-    Trained, Values,
+    Adjust, Algorithm, Answer, ClientError, Contents, LocalTask, Params, Personal, ServerCx, Stale, StartCx,
+    Step, Trained, Values,
 };
 
 /// `to ← to + factor · what`.

@@ -1,22 +1,9 @@
 //! The list of algorithms as configurations name them.
 
-use sottovoce_core::Algorithm;
-
-/// Does something with an algorithm, whichever it is.
-pub trait Visitor {
-    /// What comes of it.
-    type Output;
-    /// Does it.
-    fn visit<A: Algorithm>(self, algorithm: &A) -> Self::Output;
-}
-
-/// Declares the modules of algorithms and [`AlgorithmConfig`] over them.
+/// Declares [`AlgorithmConfig`] over the algorithms' modules.
 macro_rules! algorithms {
     ($($name:literal => $module:ident::$type:ident),* $(,)?) => {
-        $(
-            pub mod $module;
-            pub use $module::$type;
-        )*
+        $( pub use $module::$type; )*
         mod list {
             /// An algorithm with its parameters, told apart by `kind`.
             #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -33,10 +20,10 @@ macro_rules! algorithms {
                 /// All kinds, in the order of the list.
                 pub const KINDS: &[&str] = &[$($name),*];
 
-                /// Lets `visitor` do what it does with the algorithm.
-                pub fn visit<V: super::Visitor>(&self, visitor: V) -> V::Output {
+                /// The algorithm itself.
+                pub fn algorithm(&self) -> &dyn sottovoce_core::AnyAlgorithm {
                     match self {
-                        $( Self::$type(algorithm) => visitor.visit(algorithm), )*
+                        $( Self::$type(algorithm) => algorithm, )*
                     }
                 }
             }
@@ -56,13 +43,6 @@ impl Default for AlgorithmConfig {
 impl AlgorithmConfig {
     /// What configurations call it.
     pub fn name(&self) -> &'static str {
-        struct Name;
-        impl Visitor for Name {
-            type Output = &'static str;
-            fn visit<A: Algorithm>(self, algorithm: &A) -> &'static str {
-                algorithm.name()
-            }
-        }
-        self.visit(Name)
+        self.algorithm().facts(1).name
     }
 }

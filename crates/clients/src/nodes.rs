@@ -3,17 +3,13 @@
 use crate::gate::Gate;
 use crate::shard::Shards;
 use sottovoce_core::{
-    Address, Adjust, Algorithm, Broadcast, ClientError, ClientId, LedgerLine, LocalTask, Params, Personal,
-    Population, Purpose, Trained, Transform, Update,
+    Address, Answer, Broadcast, ClientError, ClientId, LocalTask, Params, Personal, Population, Purpose,
+    Running, Sent, Transform, Update, transform,
 };
-use sottovoce_models::{LocalExamples, LocalTraining, Model, Start, Workspace, loss, train};
-use std::ops::Range;
-use std::sync::Arc;
+use sottovoce_models::{LocalExamples, LocalTraining, Model, Task, Workspace};
 
 /// All clients of a run. What a client is made of comes from [`Shards`]; what it does, from the algorithm.
-pub struct Nodes<'a, A, S: ?Sized> {
-    /// The federated algorithm.
-    pub algorithm: &'a A,
+pub struct Nodes<'a, S: ?Sized> {
     /// Every client's examples.
     pub shards: &'a S,
     /// The classifier.
@@ -22,6 +18,8 @@ pub struct Nodes<'a, A, S: ?Sized> {
     pub local: LocalTraining,
     /// Run on each update, first to last, before it leaves.
     pub transforms: &'a [Box<dyn Transform>],
+    /// What the server itself has to train on, for rules that trust its own update.
+    pub root: Option<&'a LocalExamples>,
     /// The run's seed.
     pub seed: u64,
 }
@@ -33,70 +31,28 @@ pub struct Worker {
     gate: Gate,
 }
 
-/// A client at work on its own data.
-struct Task<'a> {
-    client: ClientId,
-    round: u64,
-    model: &'a dyn Model,
-    local: &'a LocalTraining,
-    data: &'a LocalExamples,
-    broadcast: &'a Params,
-    /// Of the first epoch's shuffle.
-    order: Address,
-    workspace: &'a mut Workspace,
-}
-
-impl LocalTask for Task<'_> {
-    fn client(&self) -> ClientId {
-        self.client
-    }
-    fn round(&self) -> u64 {
-        self.round
-    }
-    fn num_examples(&self) -> u64 {
-        self.data.examples.len() as u64
-    }
-    fn rows(&self) -> &Arc<[u32]> {
-        &self.data.rows
-    }
-    fn broadcast(&self) -> &Params {
-        self.broadcast
-    }
-    fn epochs(&self) -> u32 {
-        self.local.epochs
-    }
-    fn representation(&self) -> usize {
-        self.model.representation()
-    }
-    fn train_from(
-        &mut self,
-        start: Option<&[f32]>,
-        epochs: Range<u32>,
-        adjust: Option<&mut Adjust<'_>>,
-    ) -> Result<Trained, ClientError> {
-        let how = LocalTraining { epochs: epochs.len() as u32, ..*self.local };
-        let start = start.map_or(Start::Model(self.broadcast), Start::Rows);
-        let order = self.order.slot(epochs.start.into());
-        train(self.model, &how, self.data, start, order, self.workspace, adjust)
-            .map_err(|e| ClientError::NotFinite { client: self.client, at: e.at, value: e.value })
-    }
-    fn loss(&mut self, at: &[f32]) -> f64 {
-        loss(self.model, self.data, at, self.workspace, &mut []) / self.num_examples() as f64
-    }
-    fn gradient(&mut self, at: &[f32]) -> Vec<f32> {
-        let mut gradient = vec![0.0; at.len()];
-        loss(self.model, self.data, at, self.workspace, &mut gradient);
-        gradient
+impl<S: ?Sized> Nodes<'_, S> {
+    /// A client at work in a round.
+    fn task<'t>(
+        &'t self,
+        client: ClientId,
+        data: &'t LocalExamples,
+        round: u64,
+        broadcast: &'t Params,
+        workspace: &'t mut Workspace,
+    ) -> Task<'t> {
+        let order = Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0);
+        Task { client, round, model: self.model, local: &self.local, data, broadcast, order, workspace }
     }
 }
 
-impl<A: Algorithm, S: Shards + ?Sized> Nodes<'_, A, S> {
+impl<S: Shards + ?Sized> Nodes<'_, S> {
     /// The model that a client uses for itself before `round`; `None` for one without examples. `own` is what it has
     /// kept.
     pub fn personal(
         &self,
-        server: &A::Server,
-        own: &A::Client,
+        algorithm: &dyn Running,
+        own: &[u8],
         round: u64,
         client: ClientId,
         global: &Params,
@@ -105,10 +61,9 @@ impl<A: Algorithm, S: Shards + ?Sized> Nodes<'_, A, S> {
         if data.examples.is_empty() {
             return Ok(None);
         }
-        let order = Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0);
-        let (model, local, workspace) = (self.model, &self.local, &mut Workspace::default());
-        let mut task = Task { client, round, model, local, data: &data, broadcast: global, order, workspace };
-        let Personal { base, rows } = self.algorithm.personal(&mut task, server, own)?;
+        let workspace = &mut Workspace::default();
+        let mut task = self.task(client, &data, round, global, workspace);
+        let Personal { base, rows } = algorithm.personal(&mut task, own)?;
         let mut params = match base {
             Some(all) => Params::from_values(global.layout().clone(), all.to_vec()),
             None => Some(global.clone()),
@@ -125,7 +80,7 @@ impl<A: Algorithm, S: Shards + ?Sized> Nodes<'_, A, S> {
     }
 }
 
-impl<A: Algorithm, S: Shards + ?Sized> Population<A> for Nodes<'_, A, S> {
+impl<S: Shards + ?Sized> Population for Nodes<'_, S> {
     type Worker = Worker;
 
     fn clients(&self) -> u64 {
@@ -137,39 +92,40 @@ impl<A: Algorithm, S: Shards + ?Sized> Population<A> for Nodes<'_, A, S> {
     fn worker(&self) -> Worker {
         Worker::default()
     }
+    fn trusted(
+        &self,
+        worker: &mut Worker,
+        broadcast: &Broadcast<'_>,
+    ) -> Result<Option<Vec<f32>>, ClientError> {
+        let Some(data) = self.root else { return Ok(None) };
+        let mut task =
+            self.task(ClientId::SERVER, data, broadcast.round, broadcast.params, &mut worker.workspace);
+        let trained = task.train(None)?;
+        let mut all = Params::zeros(broadcast.params.layout().clone());
+        all.add_scaled(1.0, &trained.delta);
+        Ok(Some(all.values().to_vec()))
+    }
     fn answer<'w>(
         &self,
         worker: &'w mut Worker,
-        broadcast: &Broadcast<'_, A::Server>,
+        broadcast: &Broadcast<'_>,
         client: ClientId,
-        own: &mut A::Client,
-    ) -> Result<(&'w [u8], LedgerLine), ClientError> {
+        own: &[u8],
+    ) -> Result<Sent<'w>, ClientError> {
         let data = self.shards.shard(client);
         if data.examples.is_empty() {
             return Err(ClientError::EmptyShard { client });
         }
         let round = broadcast.round;
-        let mut task = Task {
-            client,
-            round,
-            model: self.model,
-            local: &self.local,
-            data: &data,
-            broadcast: broadcast.params,
-            order: Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0),
-            workspace: &mut worker.workspace,
-        };
-        let answer = self.algorithm.client(&mut task, broadcast.server, own)?;
-        let weight = answer.weight.unwrap_or(data.examples.len() as u64);
-        let loss = answer.loss;
-        let mut delta = broadcast.format.join(client, answer)?;
-        for (slot, transform) in (0..).zip(self.transforms) {
-            let at = Address::new(self.seed, Purpose::Transform).slot(slot);
-            transform.client(at.round(round).client(client.0), &mut delta);
-        }
+        let mut task = self.task(client, &data, round, broadcast.params, &mut worker.workspace);
+        let at = Address::new(self.seed, Purpose::Transform).round(round).client(client.0);
+        let edit = |answer: &mut Answer| transform(self.transforms, at, answer);
+        let (answer, state) = broadcast.algorithm.answer(&mut task, own, &edit)?;
+        let (weight, loss) = (broadcast.weight(&answer, data.examples.len() as u64), answer.loss);
+        let delta = broadcast.format.join(client, answer)?;
         let update = Update { client, round, base: broadcast.checksum, weight, loss, delta };
         let (message, line) = worker.gate.send(&update, data.checksum());
         worker.workspace.reuse(update.delta);
-        Ok((message, line))
+        Ok(Sent { message, line, state })
     }
 }

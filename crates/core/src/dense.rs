@@ -2,7 +2,8 @@
 //! bit.
 
 use crate::layout::Layout;
-use crate::params::{Join, RowBlock, Rows};
+use crate::params::Join;
+use crate::row_block::{RowBlock, Rows};
 
 /// Numbers that a thread takes at a time.
 const TOGETHER: usize = 1 << 16;
@@ -126,7 +127,7 @@ impl<const N: usize> Beside<'_, N> {
 mod tests {
     use super::*;
     use crate::layout::Layout;
-    use crate::params::RowBlock;
+    use crate::row_block::RowBlock;
 
     fn in_turn(first: &mut (dyn FnMut() + Send), second: &mut (dyn FnMut() + Send)) {
         second();

@@ -160,4 +160,79 @@ mod tests {
         assert!((over.spread - (0.125f64 / 3.0).sqrt()).abs() < 1e-12);
         assert_eq!(OverClients::of(&counts[..1]), None);
     }
+
+    /// One prediction in the middle of each of fifteen bins, right in every other one, and one that is sure: by hand, from
+    /// the definition, Σ |right - confidence| as every bin has its own. Other bins would add what has opposite signs.
+    #[test]
+    fn calibration_has_fifteen_bins_of_equal_width() {
+        let mut all: Vec<Prediction> = (0..15)
+            .map(|bin| Prediction { label: bin % 2, predicted: 0, confidence: (2 * bin + 1) as f32 / 30.0 })
+            .collect();
+        let mut gaps = 0.0;
+        for bin in 0..15 {
+            let confidence = f64::from(2 * bin + 1) / 30.0;
+            gaps += if bin % 2 == 0 { 1.0 - confidence } else { confidence };
+        }
+        assert!((Evaluation::of(&all, 2).ece - gaps / 15.0).abs() < 1e-6);
+        // Sure and wrong, in the last bin, with the one of 29/30 that is right there: |1 - 29/30 - 1|.
+        all.push(Prediction { label: 1, predicted: 0, confidence: 1.0 });
+        let gaps = gaps - 1.0 / 30.0 + 29.0 / 30.0;
+        assert!((Evaluation::of(&all, 2).ece - gaps / 16.0).abs() < 1e-6);
+        // Both ends of the fourth bin, one right, one wrong, cancel: 1 - 0.21 - 0.26.
+        let pair = [(0, 0.21), (1, 0.26)];
+        let pair = pair.map(|(label, confidence)| Prediction { label, predicted: 0, confidence });
+        assert!((Evaluation::of(&pair, 2).ece - (1.0 - 0.47) / 2.0).abs() < 1e-6);
+    }
+
+    /// By hand, with 2 TP / (2 TP + FP + FN): a class that is only predicted, and one that is never recognised, count 0.
+    #[test]
+    fn f1_counts_classes_that_are_true_or_predicted() {
+        let of = |pairs: &[(u32, u32)]| {
+            let all: Vec<Prediction> = pairs
+                .iter()
+                .map(|(label, predicted)| Prediction {
+                    label: *label,
+                    predicted: *predicted,
+                    confidence: 0.5,
+                })
+                .collect();
+            Evaluation::of(&all, 9).macro_f1
+        };
+        // 0: 2 of 2 + 1 missed; 5 is predicted only; 7 is true only, as 0.
+        let f1 = of(&[(0, 0), (0, 0), (0, 5), (7, 0)]);
+        assert!((f1 - (4.0 / 6.0 + 0.0 + 0.0) / 3.0).abs() < 1e-12, "{f1}");
+        assert_eq!(of(&[(3, 3)]), 1.0);
+        assert_eq!(of(&[(3, 4)]), 0.0);
+    }
+
+    /// Accuracies 1/n, 2/n ... in any order, so that the rank can be read: for 1 to 10 clients it is the first, for 11 to 20
+    /// the second, for 21 to 25 the third; by its definition the smallest that a tenth of the clients do not exceed.
+    #[test]
+    fn the_tenth_percentile_has_the_nearest_rank() {
+        for n in 1..=25u64 {
+            let counts: Vec<EvaluationCounts> = (0..n)
+                .map(|c| EvaluationCounts {
+                    client: ClientId(c),
+                    round: 0,
+                    examples: n,
+                    correct: 1 + c * 7 % n,
+                })
+                .map(|c| if n % 7 == 0 { EvaluationCounts { correct: c.client.0 + 1, ..c } } else { c })
+                .collect();
+            let over = OverClients::of(&counts).unwrap();
+            let rank = match n {
+                1..=10 => 1,
+                11..=20 => 2,
+                _ => 3,
+            };
+            assert_eq!(over.p10, rank as f64 / n as f64, "{n}");
+            let reached = |v: u64| 10 * counts.iter().filter(|c| c.correct <= v).count() as u64 >= n;
+            assert_eq!((1..=n).find(|v| reached(*v)), Some(rank), "{n}");
+            assert_eq!((over.clients, over.worst), (n, 1.0 / n as f64));
+            // Of 1 … n: mean (n + 1) / 2, variance (n² - 1) / 12.
+            let (size, square) = (n as f64, (n * n) as f64);
+            assert!((over.mean - (size + 1.0) / 2.0 / size).abs() < 1e-12);
+            assert!((over.spread - ((square - 1.0) / 12.0).sqrt() / size).abs() < 1e-12);
+        }
+    }
 }

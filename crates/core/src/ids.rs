@@ -8,6 +8,11 @@ use std::fmt;
 #[serde(transparent)]
 pub struct ClientId(pub u64);
 
+impl ClientId {
+    /// The server, where it trains on data of its own: no population is so large.
+    pub const SERVER: Self = Self(u64::MAX);
+}
+
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

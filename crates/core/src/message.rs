@@ -1,14 +1,17 @@
 //! What an algorithm's clients send beside how their parameters moved, as one message of one layout.
 //!
 //! A message is a block of rows of a layout: blocks shaped like the model one after another, then numbers, a row each.
-//! Codec, aggregation rules and transforms see rows only, so that they serve every algorithm; a norm is that of the
-//! whole message. Rows and numbers that a client does not send count as 0 in the mean.
+//! Codec and transforms see rows only, so that they serve every algorithm. Whoever aggregates tells blocks and numbers
+//! apart by their places ([`Format`]). Rows and numbers that a client does not send count as 0 in the mean.
 
-use crate::algorithm::{Aggregate, ClientError, Trained};
+use crate::aggregate::Aggregate;
+use crate::client_error::ClientError;
 use crate::ids::ClientId;
 use crate::layout::{Layout, LayoutError};
-use crate::params::{RowBlock, Rows};
+use crate::row_block::{RowBlock, Rows};
+use crate::task::Trained;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a message has room for.
@@ -77,7 +80,7 @@ impl Format {
     pub fn new(model: Arc<Layout>, contents: Contents) -> Result<Self, LayoutError> {
         let Contents { blocks, numbers } = contents;
         if contents == Contents::DELTA {
-            return Ok(Self { message: model.clone(), model, contents });
+            return Ok(Self::delta(model));
         }
         let names: Vec<(String, usize, usize)> = (0..blocks)
             .flat_map(|b| {
@@ -88,9 +91,41 @@ impl Format {
         let tensors: Vec<(&str, usize, usize)> = names.iter().map(|(n, r, c)| (&n[..], *r, *c)).collect();
         Ok(Self { message: Layout::new(&tensors)?, model, contents })
     }
+    /// A delta alone: a message is shaped like the model.
+    pub fn delta(model: Arc<Layout>) -> Self {
+        Self { message: model.clone(), model, contents: Contents::DELTA }
+    }
+    /// What a message has room for.
+    pub fn contents(&self) -> Contents {
+        self.contents
+    }
+    /// The rows of the block at that place among a message's rows.
+    pub fn block_rows(&self, block: usize) -> Range<u32> {
+        let rows = self.model.rows();
+        (block * rows) as u32..((block + 1) * rows) as u32
+    }
+    /// The values of the block at that place among all values of a message.
+    pub fn block_values(&self, block: usize) -> Range<usize> {
+        let params = self.model.params();
+        block * params..(block + 1) * params
+    }
+    /// The rows of the numbers, one each, behind those of the blocks.
+    pub fn number_rows(&self) -> Range<u32> {
+        let first = self.block_rows(self.contents.blocks).start;
+        first..first + self.contents.numbers as u32
+    }
+    /// The values of the numbers, behind those of the blocks.
+    pub fn number_values(&self) -> Range<usize> {
+        let first = self.block_values(self.contents.blocks).start;
+        first..first + self.contents.numbers
+    }
     /// The model's layout.
     pub fn model(&self) -> &Arc<Layout> {
         &self.model
+    }
+    /// Whether a message is a delta and nothing else.
+    pub fn is_delta(&self) -> bool {
+        self.contents == Contents::DELTA
     }
     /// A message's layout.
     pub fn message(&self) -> &Arc<Layout> {
@@ -214,6 +249,32 @@ mod tests {
         assert_eq!(*mean.delta(), a);
         assert_eq!((&*mean.blocks[1], &*mean.blocks[2]), (&block(&model, &[], &[]), &c));
         assert_eq!((&mean.numbers[..], mean.weight, mean.updates), (&[0.0, 7.0, 0.0, 8.0][..], 9, 2));
+    }
+
+    /// The places that are named are those at which the layout has the parts.
+    #[test]
+    fn parts_lie_where_the_layout_has_them() {
+        let model = Layout::new(&[("table", 3, 2), ("bias", 1, 1)]).unwrap();
+        let format = Format::new(model.clone(), Contents { blocks: 3, numbers: 4 }).unwrap();
+        let message = format.message();
+        for block in 0..3 {
+            let (rows, values) = (format.block_rows(block), format.block_values(block));
+            assert_eq!(
+                message.ranges(rows.clone()).flatten().collect::<Vec<_>>(),
+                values.clone().collect::<Vec<_>>()
+            );
+            let (first, last) = (format!("{block}/table"), format!("{block}/bias"));
+            assert_eq!(message.tensor(&first).unwrap().range().start, values.start);
+            assert_eq!(message.tensor(&last).unwrap().range().end, values.end);
+            assert_eq!(rows.len(), model.rows());
+        }
+        let (rows, values) = (format.number_rows(), format.number_values());
+        assert_eq!(message.tensor("numbers").unwrap().range(), values);
+        assert_eq!(message.ranges(rows.clone()).flatten().collect::<Vec<_>>(), values.collect::<Vec<_>>());
+        assert_eq!(rows.end as usize, message.rows());
+        let delta = Format::delta(model.clone());
+        assert_eq!((delta.contents(), delta.block_values(0)), (Contents::DELTA, 0..model.params()));
+        assert!(delta.number_rows().is_empty() && delta.number_values().is_empty());
     }
 
     #[test]

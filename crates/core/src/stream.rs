@@ -54,6 +54,8 @@ pub enum Purpose {
     Failure = 21,
     /// Which training transcripts become validation; client = place among all that are read.
     Validation = 22,
+    /// Transcripts of the server's own.
+    Root = 23,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

@@ -2,7 +2,7 @@
 
 use crate::digest::Checksum;
 use crate::ids::ClientId;
-use crate::params::RowBlock;
+use crate::row_block::RowBlock;
 use serde::{Deserialize, Serialize};
 
 /// A client's answer to a round: how its parameters moved, and how many examples moved them.
@@ -86,7 +86,8 @@ pub struct LedgerLine {
     pub checksum: Checksum,
     /// That of the examples that it was made from, for the simulation's record: no part of the message.
     pub source: Checksum,
-    /// That of what the client keeps from now on, if it keeps anything: no part of the message either.
+    /// That of what the client keeps from then on that its message is accepted, if it keeps anything: no part of the message
+    /// either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Checksum>,
 }

@@ -1,7 +1,7 @@
 //! Numbers that an algorithm keeps: a vector that checkpoints and the store of client states copy in one piece.
 
 use crate::bytes;
-use crate::params::RowBlock;
+use crate::row_block::RowBlock;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

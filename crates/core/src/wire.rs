@@ -16,7 +16,7 @@ use crate::bytes;
 use crate::digest::{Checksum, Digest};
 use crate::ids::ClientId;
 use crate::layout::Layout;
-use crate::params::{BlockError, RowBlock, Rows, check_rows};
+use crate::row_block::{BlockError, RowBlock, Rows, check_rows};
 use crate::update::{EvaluationCounts, Kind, Outbound, Update};
 use frame::{Frame, MAX_HEAD, frame, read_head, unframe};
 pub use frame::{OVERHEAD, PIECE, Piece};

@@ -55,6 +55,7 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::Churn, 0xbbbb_7ed6_0621_228e, 0xc0dd_8884),
     (Purpose::Failure, 0x8dd2_5338_d077_3b22, 0x1847_aa0e),
     (Purpose::Validation, 0xb917_b758_9847_0a21, 0xda63_2bdf),
+    (Purpose::Root, 0xe523_feef_01b9_3502, 0xf682_809d),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -66,7 +67,7 @@ fn is_known(purpose: Purpose) -> bool {
             true
         }
         Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Sweep | Test => true,
-        Device | Pace | Availability | Churn | Failure | Validation => true,
+        Device | Pace | Availability | Churn | Failure | Validation | Root => true,
     }
 }
 

@@ -86,6 +86,10 @@ impl<E: Encoder> Model for E {
     fn representation(&self) -> usize {
         self.hidden()
     }
+    /// The output layer and its bias; all that an encoder has is body.
+    fn head(&self) -> usize {
+        2
+    }
     fn represent(&self, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch) {
         represent_kernel(self, params, batch, into, scratch);
     }

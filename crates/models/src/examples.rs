@@ -162,6 +162,40 @@ mod tests {
         }
     }
 
+    /// Anything of an example that is another is another checksum; so is what its rows mean.
+    #[test]
+    fn a_checksum_is_of_everything() {
+        let of = |examples: [(&[u32], f32, u32); 3]| {
+            let mut all = Examples::default();
+            examples.iter().for_each(|(rows, scale, label)| all.push(rows, *scale, *label));
+            all
+        };
+        let all = of([(&[1, 2], 0.5, 0), (&[3], 1.0, 1), (&[], 1.0, 0)]);
+        for other in [
+            of([(&[1, 4], 0.5, 0), (&[3], 1.0, 1), (&[], 1.0, 0)]),
+            of([(&[1, 2], 0.25, 0), (&[3], 1.0, 1), (&[], 1.0, 0)]),
+            of([(&[1, 2], 0.5, 2), (&[3], 1.0, 1), (&[], 1.0, 0)]),
+            of([(&[1], 0.5, 0), (&[2, 3], 1.0, 1), (&[], 1.0, 0)]),
+            of([(&[1, 2], 0.5, 0), (&[], 1.0, 1), (&[3], 1.0, 0)]),
+        ] {
+            assert_ne!(all.checksum(), other.checksum());
+        }
+        let layout = Layout::new(&[("weight", 9, 2), ("bias", 1, 2)]).unwrap();
+        let moved = of([(&[1, 2], 0.5, 0), (&[5], 1.0, 1), (&[], 1.0, 0)]).localise(&layout);
+        let local = all.clone().localise(&layout);
+        assert_eq!(local.examples.checksum(), moved.examples.checksum());
+        assert_ne!(local.checksum(), moved.checksum());
+        assert_eq!(local.checksum(), all.localise(&layout).checksum());
+    }
+
+    #[test]
+    #[should_panic(expected = "a vector of 1 numbers among vectors of 2")]
+    fn vectors_of_another_length_are_refused() {
+        let mut all = Examples::default();
+        all.push_dense(&[], 1.0, &[1.0, 2.0], 0);
+        all.push_dense(&[], 1.0, &[1.0], 0);
+    }
+
     #[test]
     fn localising_keeps_what_the_rows_mean() {
         let mut all = Examples::default();

@@ -43,6 +43,7 @@ pub mod model;
 mod murmur3;
 pub mod optimiser;
 pub mod softmax;
+pub mod task;
 pub mod text_cnn;
 pub mod training;
 
@@ -55,5 +56,6 @@ pub use mlp::Mlp;
 pub use model::{Batch, Model, Scratch};
 pub use optimiser::Optimiser;
 pub use softmax::SoftmaxRegression;
+pub use task::Task;
 pub use text_cnn::TextCnn;
 pub use training::{LocalTraining, NotFinite, Start, Workspace, loss, train};

@@ -35,6 +35,12 @@ pub trait Model: Send + Sync {
         0
     }
 
+    /// Tensors at the end of the layout that are the model's head, the last layer: personalisation keeps them on the
+    /// client and shares the body before them, on which alone representations depend. 0 for a model without a body.
+    fn head(&self) -> usize {
+        0
+    }
+
     /// Writes the batch's representations to `into`, one after another: batch × [`representation`](Self::representation).
     fn represent(&self, _params: &[f32], _batch: &Batch<'_>, _into: &mut [f32], _scratch: &mut Scratch) {}
 

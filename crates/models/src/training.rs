@@ -1,4 +1,10 @@
 //! Local training over the rows that a client's examples touch.
+//!
+//! The client's rows are those that its examples touch, and all dense ones. An optimiser with a state steps over all of
+//! them at every step, SGD over those of the batch, or over all after an `adjust` closure, which may have written
+//! anywhere: that is the same, since rows of gradient 0 rest under SGD (see [`optimiser`](crate::optimiser)). An
+//! adjustment that adds nothing therefore changes nothing. Rows that no example of the client touches have gradient 0 and
+//! state 0 throughout, so the result is that of a dense optimiser over the whole model.
 
 use crate::examples::LocalExamples;
 use crate::model::{Batch, Model, Scratch};
@@ -74,7 +80,8 @@ impl<'a> From<&'a Params> for Start<'a> {
 }
 
 /// Trains on `data` and returns what moved. `order` addresses the shuffles: epoch `e` uses the slot `e` behind its own.
-/// Cost follows the examples' features and the rows that they touch, not the model.
+/// Cost follows the examples' features and the rows that they touch, not the model; a step of an optimiser with a state,
+/// or after an adjustment, goes over all of these rows.
 pub fn train<'a>(
     model: &dyn Model,
     how: &LocalTraining,
@@ -98,11 +105,12 @@ pub fn train<'a>(
         w.start.clone_from(&w.params);
     }
     let dense = w.params.len() - model.dense();
-    let table_rows = dense / cols;
+    // Whether a step goes over all parameters, or over the batch's rows and the dense parameters.
+    let all = adjust.is_some() || how.optimiser.states() > 0;
     w.gradient.zeros(w.params.len());
     w.state.reset(&how.optimiser, w.params.len());
     w.stamps.clear();
-    w.stamps.resize(table_rows, 0);
+    w.stamps.resize(dense / cols, 0);
     w.stamp = 0;
     w.order.clear();
     w.order.extend(0..examples.len() as u32);
@@ -138,8 +146,8 @@ pub fn train<'a>(
                     },
                     &mut w.gradient,
                 );
-                w.moved.extend(0..table_rows as u32);
-            } else {
+            }
+            if !all {
                 w.stamp += 1;
                 for example in batch.iter() {
                     for row in example.rows {
@@ -151,7 +159,8 @@ pub fn train<'a>(
                     }
                 }
             }
-            w.state.step(&how.optimiser, &mut w.params, &mut w.gradient, &w.moved, cols, dense);
+            let from = if all { 0 } else { dense };
+            w.state.step(&how.optimiser, &mut w.params, &mut w.gradient, &w.moved, cols, from);
             steps += 1;
         }
     }

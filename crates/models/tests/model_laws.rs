@@ -1,82 +1,14 @@
 //! Laws that every model keeps: gradients are derivatives, losses are cross-entropies, rows not touched rest.
 
-use sottovoce_core::sampling::{below, uniform_f32};
-use sottovoce_core::{Address, Params, Purpose};
+mod common;
+
+use common::{BUCKETS, buckets, examples, loss, models, somewhere};
+use sottovoce_core::sampling::uniform_f32;
+use sottovoce_core::{Address, Adjust, Purpose, Step, Trained};
 use sottovoce_models::{
     Batch, EmbeddingBag, Examples, FrozenTable, LocalTraining, LowRank, Mlp, Model, Optimiser, Scratch,
     SoftmaxRegression, TextCnn, Workspace, train,
 };
-
-const BUCKETS: usize = 23;
-const INPUTS: usize = 6;
-
-/// A table of numbers in ±0.5.
-fn given() -> FrozenTable {
-    let mut stream = Address::new(6, Purpose::Test).stream();
-    FrozenTable::given((0..BUCKETS * 6).map(|_| uniform_f32(&mut stream, -0.5, 0.5)).collect())
-}
-
-fn models() -> Vec<(&'static str, Box<dyn Model>)> {
-    vec![
-        ("softmax regression", Box::new(SoftmaxRegression::new(BUCKETS, 5).unwrap())),
-        ("softmax regression, many classes", Box::new(SoftmaxRegression::new(BUCKETS, 37).unwrap())),
-        ("embedding bag", Box::new(EmbeddingBag::new(BUCKETS, 6, 5, 0.5).unwrap())),
-        ("embedding bag, many classes", Box::new(EmbeddingBag::new(BUCKETS, 9, 70, 0.5).unwrap())),
-        ("low rank", Box::new(LowRank::new(BUCKETS, 2, 6, 5, FrozenTable::random(3, 0.5)).unwrap())),
-        (
-            "low rank, many classes",
-            Box::new(LowRank::new(BUCKETS, 5, 20, 40, FrozenTable::random(4, 0.5)).unwrap()),
-        ),
-        ("low rank, given table", Box::new(LowRank::new(BUCKETS, 2, 6, 5, given()).unwrap())),
-        ("mlp", Box::new(Mlp::new(INPUTS, 7, 5).unwrap())),
-        ("mlp, many classes", Box::new(Mlp::new(INPUTS, 40, 70).unwrap())),
-        ("text cnn", Box::new(TextCnn::new(BUCKETS, 4, &[1, 3, 2], 3, 5, 0.5).unwrap())),
-        ("text cnn, many filters", Box::new(TextCnn::new(BUCKETS, 3, &[2, 5], 33, 40, 0.5).unwrap())),
-    ]
-}
-
-/// Examples as the model reads them: rows in any order, or a dense vector.
-fn examples(model: &dyn Model, n: usize, seed: u64) -> Examples {
-    let mut s = Address::new(seed, Purpose::Test).stream();
-    let mut all = Examples::default();
-    for i in 0..n {
-        let (mut rows, mut dense) = (Vec::new(), Vec::new());
-        if buckets(model) == 1 {
-            dense.extend((0..INPUTS).map(|_| uniform_f32(&mut s, -1.0, 1.0)));
-        } else {
-            rows.extend((0..i % 8).map(|_| below(&mut s, BUCKETS as u64 / 2) as u32 * 2));
-        }
-        let (scale, label) = (uniform_f32(&mut s, 0.3, 1.0), below(&mut s, model.classes() as u64) as u32);
-        all.push_dense(&rows, scale, &dense, label);
-    }
-    all
-}
-
-fn buckets(model: &dyn Model) -> usize {
-    model.layout().tensors()[0].rows()
-}
-
-fn somewhere(model: &dyn Model) -> Params {
-    let mut s = Address::new(5, Purpose::Test).stream();
-    let mut p = model.init(1);
-    for v in p.values_mut() {
-        *v += uniform_f32(&mut s, -0.5, 0.5);
-    }
-    p
-}
-
-/// Mean cross-entropy in double precision, from the logits alone.
-fn loss(model: &dyn Model, params: &[f32], examples: &Examples) -> f64 {
-    let mut logits = vec![0.0; model.classes()];
-    let mut total = 0.0;
-    for e in examples.iter() {
-        model.logits(params, e, &mut logits, &mut Scratch::default());
-        let top = logits.iter().copied().fold(f32::MIN, f32::max);
-        let sum: f64 = logits.iter().map(|l| libm::exp(f64::from(l - top))).sum();
-        total += libm::log(sum) - f64::from(logits[e.label as usize] - top);
-    }
-    total / examples.len() as f64
-}
 
 #[test]
 fn gradients_are_derivatives_of_the_loss() {
@@ -150,6 +82,39 @@ fn a_representation_is_what_the_last_layer_reads() {
     }
 }
 
+/// The head is the last layer and nothing else: representations depend on every tensor of the body, and on none of it.
+#[test]
+fn representations_depend_on_the_body_alone() {
+    for (name, model) in models() {
+        assert_eq!(model.head() > 0, model.representation() > 0, "{name}");
+        let (data, at) = (examples(&*model, 11, 2), somewhere(&*model));
+        let (body, head) = model.layout().tensors().split_at(model.layout().tensors().len() - model.head());
+        if head.is_empty() {
+            continue;
+        }
+        let numbers: usize = head.iter().map(|tensor| tensor.range().len()).sum();
+        assert_eq!(numbers, (model.representation() + 1) * model.classes(), "{name}");
+        let before = represent(&*model, at.values(), &data);
+        let changed = |place: std::ops::Range<usize>| {
+            let mut params = at.values().to_vec();
+            params[place].iter_mut().for_each(|p| *p += 0.25);
+            represent(&*model, &params, &data) != before
+        };
+        for tensor in head {
+            assert!(!changed(tensor.range()), "{name}: {}", tensor.name());
+        }
+        let (table, dense) = body.split_first().expect("a table");
+        for tensor in dense {
+            assert!(changed(tensor.range()), "{name}: {}", tensor.name());
+        }
+        for row in 0..table.rows() {
+            let touched = data.iter().any(|e| e.rows.contains(&(row as u32)));
+            let place = row * table.cols()..(row + 1) * table.cols();
+            assert_eq!(changed(place), touched, "{name}: {}, row {row}", table.name());
+        }
+    }
+}
+
 #[test]
 fn pulled_back_gradients_are_derivatives_through_the_representation() {
     for (name, model) in models() {
@@ -204,7 +169,7 @@ fn a_step_reaches_the_representations_of_its_batch() {
         let shard = examples(&*model, 10, 4).localise(model.layout());
         let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
         let (mut steps, mut all) = (0, vec![7.0]);
-        let mut adjust = |step: &mut sottovoce_core::Step<'_>, gradient: &mut [f32]| {
+        let mut adjust = |step: &mut Step<'_>, gradient: &mut [f32]| {
             let chosen = [&[0, 1, 2, 3][..], &[4, 5, 6, 7], &[8, 9]][steps % 3];
             let batch = Batch { examples: &shard.examples, chosen };
             for at in [step.start, step.params] {
@@ -246,16 +211,21 @@ fn the_gradient_is_added_and_leaves_other_rows_alone() {
     }
 }
 
-#[test]
-fn training_on_touched_rows_is_training_on_the_whole_model() {
-    let optimisers = [
+fn optimisers() -> [Optimiser; 4] {
+    [
         Optimiser::Sgd { lr: 0.3 },
         Optimiser::Momentum { lr: 0.1, momentum: 0.9 },
         Optimiser::Adagrad { lr: 0.1, epsilon: 1e-8 },
         Optimiser::Adam { lr: 0.02, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    ];
+    ]
+}
+
+/// The client's own rows are all that training can move: rows that none of its examples touches have gradient 0 and state
+/// 0 at every step, under dense steps over the whole model, too.
+#[test]
+fn training_on_touched_rows_is_training_on_the_whole_model() {
     for (name, model) in models() {
-        for optimiser in optimisers {
+        for optimiser in optimisers() {
             let how = LocalTraining { epochs: 3, batch: 4, shuffle: true, optimiser };
             let data = examples(&*model, 30, 4);
             let at = somewhere(&*model);
@@ -283,18 +253,43 @@ fn training_on_touched_rows_is_training_on_the_whole_model() {
     }
 }
 
+/// Nothing, zeros, and what vanishes beside any gradient and any parameter, in rows of the batch and in others: FedProx
+/// with a factor next to nothing is FedAvg, under any optimiser.
 #[test]
 fn an_adjustment_that_changes_nothing_changes_nothing() {
+    let nothing = |_: &mut Step<'_>, _: &mut [f32]| {};
+    let zeros = |_: &mut Step<'_>, gradient: &mut [f32]| gradient.iter_mut().for_each(|g| *g += 0.0);
+    let tiny = |step: &mut Step<'_>, gradient: &mut [f32]| {
+        for ((g, p), s) in gradient.iter_mut().zip(step.params).zip(step.start) {
+            *g += 1e-30 * (p - s);
+        }
+    };
+    let adjustments: [fn(&mut Step<'_>, &mut [f32]); 3] = [nothing, zeros, tiny];
     for (name, model) in models() {
-        let how = LocalTraining { epochs: 2, batch: 4, shuffle: true, optimiser: Optimiser::Sgd { lr: 0.3 } };
-        let shard = examples(&*model, 20, 4).localise(model.layout());
-        let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
-        let mut workspace = Workspace::default();
-        let plain = train(&*model, &how, &shard, &at, order, &mut workspace, None).unwrap();
-        let mut adjust = |_: &mut sottovoce_core::Step<'_>, _: &mut [f32]| {};
-        let adjusted = train(&*model, &how, &shard, &at, order, &mut workspace, Some(&mut adjust)).unwrap();
-        assert_eq!(plain, adjusted, "{name}");
+        let data = examples(&*model, 20, 4);
+        let rows = |batch: usize| data.iter().skip(4 * batch).take(4).flat_map(|e| e.rows.to_vec());
+        let differ = rows(0).any(|row| rows(1).all(|other| other != row));
+        assert!(differ || buckets(&*model) == 1, "{name}: batches that touch the same rows show nothing");
+        let shard = data.clone().localise(model.layout());
+        for optimiser in optimisers() {
+            let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
+            for shuffle in [false, true] {
+                let how = LocalTraining { epochs: 2, batch: 4, shuffle, optimiser };
+                let mut workspace = Workspace::default();
+                let plain = train(&*model, &how, &shard, &at, order, &mut workspace, None).unwrap();
+                for mut adjustment in adjustments {
+                    let adjust: Option<&mut Adjust<'_>> = Some(&mut adjustment);
+                    let same = train(&*model, &how, &shard, &at, order, &mut workspace, adjust).unwrap();
+                    assert_eq!(plain, same, "{name} {optimiser:?}");
+                    assert_eq!(bits(&plain), bits(&same), "{name} {optimiser:?}");
+                }
+            }
+        }
     }
+}
+
+fn bits(trained: &Trained) -> Vec<u32> {
+    trained.delta.values().iter().map(|v| v.to_bits()).collect()
 }
 
 #[test]
@@ -307,6 +302,51 @@ fn a_diverging_client_says_where() {
     let error =
         train(&model, &how, &shard, &somewhere(&model), order, &mut Workspace::default(), None).unwrap_err();
     assert!(!error.value.is_finite());
+}
+
+/// Uniform within the bounds that the models' documentation gives, up to them, and none the numbers of another; the rest 0.
+#[test]
+fn models_start_where_they_say() {
+    let (dim, hidden) = (16, 16 * 3);
+    let bounds = |bounds: &[f64]| bounds.to_vec();
+    let root = |n: usize| 1.0 / (n as f64).sqrt();
+    let starts: [(Box<dyn Model>, Vec<f64>); 5] = [
+        (Box::new(SoftmaxRegression::new(99, 40).unwrap()), bounds(&[0.0, 0.0])),
+        (Box::new(EmbeddingBag::new(99, dim, 40, 0.2).unwrap()), bounds(&[0.2, root(dim), 0.0])),
+        (
+            Box::new(LowRank::new(99, 20, dim, 40, FrozenTable::random(3, 0.5)).unwrap()),
+            bounds(&[0.0, (3.0 / dim as f64).sqrt(), root(dim), 0.0]),
+        ),
+        (Box::new(Mlp::new(20, hidden, 40).unwrap()), bounds(&[0.0, 3f64.sqrt(), 0.0, root(hidden), 0.0])),
+        (
+            Box::new(TextCnn::new(99, dim, &[1, 3, 2], 16, 40, 0.2).unwrap()),
+            bounds(&[0.2, root(dim), root(3 * dim), root(2 * dim), 0.0, root(hidden), 0.0]),
+        ),
+    ];
+    for (model, bounds) in starts {
+        let start = model.init(7);
+        assert_eq!(start.values(), model.init(7).values());
+        let mut seen: Vec<f64> = Vec::new();
+        assert_eq!(model.layout().tensors().len(), bounds.len());
+        for (tensor, bound) in model.layout().tensors().iter().zip(bounds) {
+            let values = &start.values()[tensor.range()];
+            if bound == 0.0 {
+                assert!(values.iter().all(|v| *v == 0.0), "{}", tensor.name());
+                continue;
+            }
+            // 256 numbers or more: the largest of either sign is within 10 % of the bound, but for 4 in a million.
+            let shares: Vec<f64> = values.iter().map(|v| f64::from(*v) / bound).collect();
+            let [low, high] = [-1.0, 1.0].map(|sign| shares.iter().map(|v| v * sign).fold(0.0, f64::max));
+            assert!(
+                (0.9..1.0 + 1e-6).contains(&low) && (0.9..1.0 + 1e-6).contains(&high),
+                "{}",
+                tensor.name()
+            );
+            assert!(seen.iter().all(|first| (first - shares[0]).abs() > 1e-5), "{}", tensor.name());
+            seen.push(shares[0]);
+            assert!(values != &model.init(8).values()[tensor.range()]);
+        }
+    }
 }
 
 /// TextCNN by hand: one filter of width 2 over vectors of one number, that is `max(0, c + max_i (a·xᵢ + b·xᵢ₊₁))`.
@@ -325,19 +365,47 @@ fn a_filter_sees_neighbours_in_their_order() {
     assert_eq!(value(&[0, 1]), 32.5);
     assert_eq!(value(&[1, 0]), 23.5);
     assert_eq!(value(&[1, 2, 0, 1, 2]), 32.5);
+    // The first and the last window.
+    assert_eq!(value(&[0, 1, 2]), 32.5);
+    assert_eq!(value(&[2, 0, 1]), 32.5);
     // Shorter than the filter: zeros behind it. Nothing above zero: zero, also by way of the bias alone.
     assert_eq!(value(&[1]), 20.5);
     assert_eq!(value(&[2, 2]), 0.0);
     assert_eq!(value(&[]), 0.5);
 
-    // The gradient goes to the first of equal maxima, tokens 0 and 1, and from there to each by its own weight.
+    // The gradient goes to the tokens of the maximum, to each by its own weight.
     let mut data = Examples::default();
-    data.push(&[0, 1, 2, 0, 1], 1.0, 0);
+    data.push(&[0, 1, 2], 1.0, 0);
     let mut gradient = [0.0; 10];
     let batch = Batch { examples: &data, chosen: &[0] };
     model.gradient(&params, &batch, &mut gradient, &mut Scratch::default());
     let back = gradient[5];
     assert!(back < 0.0 && gradient[..5] == [2.0 * back, 3.0 * back, 0.0, back, 10.0 * back]);
+}
+
+/// Different tokens, the same maximum: 2 · 1 + 3 · 10 = 2 · 7 + 3 · 6, everything else is below zero.
+#[test]
+fn the_gradient_of_equal_maxima_goes_to_the_first_and_that_of_zero_goes_nowhere() {
+    let model = TextCnn::new(5, 1, &[2], 1, 2, 0.1).unwrap();
+    // Table 1, 10, 7, 6, −99; filter 2, 3; its bias; output 1, −1; biases 0.
+    let gradient = |rows: &[u32], bias: f32| {
+        let params = [1.0, 10.0, 7.0, 6.0, -99.0, 2.0, 3.0, bias, 1.0, -1.0, 0.0, 0.0];
+        let (mut data, mut gradient) = (Examples::default(), [0.0; 12]);
+        data.push(rows, 1.0, 1);
+        let batch = Batch { examples: &data, chosen: &[0] };
+        model.gradient(&params, &batch, &mut gradient, &mut Scratch::default());
+        gradient
+    };
+    let [first, second] = [[0, 1], [2, 3]];
+    let parted = |a: [u32; 2], b: [u32; 2]| [&a[..], &[4], &b].concat();
+    let of_first = gradient(&parted(first, second), 0.5);
+    let back = of_first[7];
+    assert!(back > 0.5);
+    assert_eq!(of_first[..7], [2.0 * back, 3.0 * back, 0.0, 0.0, 0.0, back, 10.0 * back]);
+    let of_second = gradient(&parted(second, first), 0.5);
+    assert_eq!(of_second[..8], [0.0, 0.0, 2.0 * back, 3.0 * back, 0.0, 7.0 * back, 6.0 * back, back]);
+    assert!(gradient(&parted(first, second), -31.0)[..8].iter().any(|g| *g != 0.0));
+    assert_eq!(gradient(&parted(first, second), -32.0)[..8], [0.0; 8]);
 }
 
 /// Over a given table and without a correction it is the embedding bag of that table, to the bit.
@@ -404,4 +472,13 @@ fn a_hidden_layer_is_rectified() {
         model.logits(&params, example, &mut logits, &mut Scratch::default());
         assert_eq!(logits, expected);
     }
+    // Hidden values of exactly 0 and of 5.5: nothing goes back through the first.
+    let (mut data, mut gradient) = (Examples::default(), [0.0; 13]);
+    data.push_dense(&[], 1.0, &[-0.5, 0.0], 0);
+    let batch = Batch { examples: &data, chosen: &[0] };
+    let params = [0.0, 1.0, -9.0, 3.0, -1.0, 0.5, 1.0, 1.0, 0.0, 0.0, 1.0, 0.25, 0.0];
+    model.gradient(&params, &batch, &mut gradient, &mut Scratch::default());
+    let back = gradient[6];
+    assert!(back > 0.1);
+    assert_eq!(gradient[..7], [0.0, 0.0, -0.5 * back, 0.0, 0.0, 0.0, back]);
 }

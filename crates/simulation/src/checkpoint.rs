@@ -1,28 +1,28 @@
 //! Checkpoints: everything that a run needs to go on, written so that a crash leaves the old one or the new one.
 //!
 //! ```text
-//! magic "SVCK" | version u32 | head bytes u64 | values bytes u64 | states bytes u64
-//! head (bincode) | values (f32) | states: (client u64, bytes u64, state)… | BLAKE3
+//! magic "SVCK" | version u32 | head bytes u64 | server bytes u64 | values bytes u64 | states bytes u64
+//! head (bincode) | server's state | values (f32) | states: (client u64, bytes u64, state)… | BLAKE3
 //! ```
 //! Two generations are kept: `checkpoint.bin` and the one before it, `checkpoint.previous.bin`, for the day on which
 //! the disk has damaged the newer.
 
 use crate::chain::Chain;
 use crate::durable;
-use crate::engine::State;
+use crate::engine::{Best, State};
 use crate::pace::Clock;
 use crate::states::States;
-use bincode::Options;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sottovoce_core::{Digest, Layout, Params, bytes};
+use serde::{Deserialize, Serialize};
+use sottovoce_aggregator::Memory;
+use sottovoce_core::{Digest, Layout, Params, bytes, state};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 4] = *b"SVCK";
-const VERSION: u32 = 4;
-const PREFIX: usize = 32;
+const VERSION: u32 = 5;
+const PREFIX: usize = 40;
 const DIGEST: usize = 32;
 /// The newest checkpoint of a folder.
 pub const NEWEST: &str = "checkpoint.bin";
@@ -31,11 +31,13 @@ pub const PREVIOUS: &str = "checkpoint.previous.bin";
 
 /// A run between two rounds.
 #[derive(Debug, PartialEq)]
-pub struct Checkpoint<S> {
+pub struct Checkpoint {
     /// What is known of the rounds so far.
     pub standing: Standing,
     /// Where the run stands.
-    pub state: State<S>,
+    pub state: State,
+    /// The algorithm's server state, as bytes.
+    pub server: Vec<u8>,
 }
 
 /// What is known of the rounds so far, beside what they left behind.
@@ -53,12 +55,13 @@ pub struct Standing {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Head<S, C> {
+struct Head<C, B> {
     standing: Standing,
     schema: Digest,
     round: u64,
-    server: S,
     clock: C,
+    best: Option<B>,
+    memory: Memory,
 }
 
 /// Why a checkpoint cannot be written or read.
@@ -118,34 +121,36 @@ pub enum CheckpointError {
 
 /// What a folder has to go on from.
 #[derive(Debug)]
-pub struct Found<S> {
+pub struct Found {
     /// The newest checkpoint that is whole.
-    pub checkpoint: Checkpoint<S>,
+    pub checkpoint: Checkpoint,
     /// What is wrong with a newer one.
     pub damage: Option<CheckpointError>,
 }
 
-fn codec() -> impl Options {
-    bincode::DefaultOptions::new().with_fixint_encoding().with_little_endian().reject_trailing_bytes()
-}
-
 impl Standing {
     /// Writes a checkpoint file.
-    pub fn write_to<S: Serialize>(&self, state: &State<S>, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write_to(&self, state: &State, server: &[u8], out: &mut dyn Write) -> io::Result<()> {
         let schema = state.params.layout().schema();
-        let State { round, server, clock, .. } = state;
-        let head = Head { standing: self.clone(), schema, round: *round, server, clock };
-        let head = codec()
-            .serialize(&head)
-            .expect("an algorithm's state is numbers, which can be written to memory");
+        let State { round, clock, best, memory, .. } = state;
+        let head = Head {
+            standing: self.clone(),
+            schema,
+            round: *round,
+            clock,
+            best: best.as_ref(),
+            memory: memory.clone(),
+        };
+        let head = state::encode(&head);
         let values = bytes::le_bytes(state.params.values());
         let mut out = Hashing { hash: blake3::Hasher::new(), out };
         out.write_all(&MAGIC)?;
         out.write_all(&VERSION.to_le_bytes())?;
-        for len in [head.len() as u64, values.len() as u64, states_bytes(state)?] {
+        for len in [head.len() as u64, server.len() as u64, values.len() as u64, states_bytes(state)?] {
             out.write_all(&len.to_le_bytes())?;
         }
         out.write_all(&head)?;
+        out.write_all(server)?;
         out.write_all(&values)?;
         for one in state.clients.iter() {
             let (client, bytes) = one?;
@@ -158,18 +163,19 @@ impl Standing {
     }
 
     /// Makes this the newest checkpoint of a folder, and the newest so far the previous one.
-    pub fn write<S: Serialize>(&self, state: &State<S>, folder: &Path) -> Result<(), CheckpointError> {
+    pub fn write(&self, state: &State, server: &[u8], folder: &Path) -> Result<(), CheckpointError> {
         let path = folder.join(NEWEST);
-        let write = |out: &mut dyn Write| self.write_to(state, out);
+        let write = |out: &mut dyn Write| self.write_to(state, server, out);
         durable::replace_with(&path, write, Some(&folder.join(PREVIOUS))).map_err(|source| {
-            let bytes = 4 * state.params.values().len() as u64 + states_bytes(state).unwrap_or_default();
+            let values = 4 * state.params.values().len() as u64;
+            let bytes = values + server.len() as u64 + states_bytes(state).unwrap_or_default();
             CheckpointError::Write { path, bytes, source }
         })
     }
 }
 
 /// Length of the states in a checkpoint file.
-fn states_bytes<S>(state: &State<S>) -> io::Result<u64> {
+fn states_bytes(state: &State) -> io::Result<u64> {
     state.clients.iter().map(|one| Ok(16 + one?.1.len() as u64)).sum()
 }
 
@@ -190,7 +196,7 @@ impl Write for Hashing<'_> {
     }
 }
 
-impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
+impl Checkpoint {
     /// The newest checkpoint of a folder that is whole, or the one before it; `None` where there is none. With
     /// `config` only one of that configuration will do. Of what clients keep, `memory` bytes stay in memory.
     pub fn newest(
@@ -198,7 +204,7 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         config: Option<Digest>,
         layout: &Arc<Layout>,
         memory: u64,
-    ) -> Result<Option<Found<S>>, CheckpointError> {
+    ) -> Result<Option<Found>, CheckpointError> {
         let mut damage = None;
         for name in [NEWEST, PREVIOUS] {
             let path = folder.join(name);
@@ -237,16 +243,16 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
             return Err(CheckpointError::Version { path: path.to_owned(), got: version });
         }
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| all[at + i]));
-        let (head_len, values_len, states_len) = (number(8), number(16), number(24));
-        let parts = [head_len, values_len, states_len, DIGEST as u64];
+        let [head_len, server_len, values_len, states_len] = [8, 16, 24, 32].map(number);
+        let parts = [head_len, server_len, values_len, states_len, DIGEST as u64];
         let total = parts.iter().try_fold(PREFIX as u64, |all, part| all.checked_add(*part));
         if total != Some(all.len() as u64) {
             return Err(damaged("length"));
         }
         let (head, rest) = content[PREFIX..].split_at(head_len as usize);
+        let (server, rest) = rest.split_at(server_len as usize);
         let (values, states) = rest.split_at(values_len as usize);
-        let head: Head<S, Clock> =
-            codec().with_limit(head.len() as u64).deserialize(head).map_err(|_| damaged("head"))?;
+        let head: Head<Clock, Best> = state::decode(head).ok_or_else(|| damaged("head"))?;
         let expected =
             [("configuration", config, head.standing.config), ("model", Some(layout.schema()), head.schema)];
         for (what, expected, got) in expected {
@@ -257,8 +263,9 @@ impl<S: Serialize + DeserializeOwned> Checkpoint<S> {
         let values = bytes::f32s(values).collect();
         let params = Params::from_values(layout.clone(), values).ok_or_else(|| damaged("values"))?;
         let clients = states_of(states, memory).ok_or_else(|| damaged("states"))?;
-        let Head { standing, round, server, clock, .. } = head;
-        Ok(Self { standing, state: State { round, params, server, clients, clock } })
+        let Head { standing, round, clock, best, memory, .. } = head;
+        let state = State { round, params, clients, clock, best, memory };
+        Ok(Self { standing, state, server: server.to_vec() })
     }
 }
 
@@ -281,7 +288,7 @@ mod tests {
     use crate::pace::Flight;
     use sottovoce_core::Checksum;
 
-    fn checkpoint(round: u64) -> Checkpoint<Vec<f32>> {
+    fn checkpoint(round: u64) -> Checkpoint {
         let layout = Layout::new(&[("weight", 3, 2)]).unwrap();
         let params =
             Params::from_values(layout, vec![1.0, -0.0, f32::MIN_POSITIVE, 3.5, 1e-42, 7.0]).unwrap();
@@ -295,27 +302,34 @@ mod tests {
             asked: 3,
             at: 5,
             answer: Ok(vec![6; 4]),
+            state: vec![4, 5],
         };
-        let clock = Clock { now: 4, flights: vec![flight], ..Clock::default() };
-        let state = State { round, params, server: vec![0.5; 3], clients, clock };
+        let clock = Clock { now: 4, flights: [flight].into_iter().collect(), ..Clock::default() };
+        let best = Some(Best { rounds: 2, params: vec![0.25; 6].into() });
+        let memory = Memory::default();
+        let state = State { round, params, clients, clock, best, memory };
         let config = Digest::of(b"config");
         let start = Chain::start(config, Checksum::of(b""));
         let mut chain = start;
         chain.reconfigure(config);
-        Checkpoint { standing: Standing { config, start, chain, journals: [12, 34] }, state }
+        Checkpoint {
+            standing: Standing { config, start, chain, journals: [12, 34] },
+            state,
+            server: vec![9; 3],
+        }
     }
 
-    fn write(checkpoint: &Checkpoint<Vec<f32>>, folder: &Path) {
-        checkpoint.standing.write(&checkpoint.state, folder).unwrap();
+    fn write(checkpoint: &Checkpoint, folder: &Path) {
+        checkpoint.standing.write(&checkpoint.state, &checkpoint.server, folder).unwrap();
     }
 
-    fn bytes_of(checkpoint: &Checkpoint<Vec<f32>>) -> Vec<u8> {
+    fn bytes_of(checkpoint: &Checkpoint) -> Vec<u8> {
         let mut out = Vec::new();
-        checkpoint.standing.write_to(&checkpoint.state, &mut out).unwrap();
+        checkpoint.standing.write_to(&checkpoint.state, &checkpoint.server, &mut out).unwrap();
         out
     }
 
-    fn newest(folder: &Path, of: &Checkpoint<Vec<f32>>) -> Result<Option<Found<Vec<f32>>>, CheckpointError> {
+    fn newest(folder: &Path, of: &Checkpoint) -> Result<Option<Found>, CheckpointError> {
         Checkpoint::newest(folder, Some(of.standing.config), of.state.params.layout(), 4)
     }
 
@@ -367,7 +381,7 @@ mod tests {
         let c = checkpoint(17);
         let other = Layout::new(&[("weight", 2, 3)]).unwrap();
         let read = |bytes: &[u8], config, layout| {
-            Checkpoint::<Vec<f32>>::from_bytes(bytes, Path::new("c"), config, layout, 0).unwrap_err()
+            Checkpoint::from_bytes(bytes, Path::new("c"), config, layout, 0).unwrap_err()
         };
         let what = |e| match e {
             CheckpointError::Other { what, .. } => what,
@@ -376,7 +390,7 @@ mod tests {
         let (bytes, layout) = (bytes_of(&c), c.state.params.layout());
         assert_eq!(what(read(&bytes, Some(Digest::of(b"else")), layout)), "configuration");
         assert_eq!(what(read(&bytes, Some(c.standing.config), &other)), "model");
-        assert!(Checkpoint::<Vec<f32>>::from_bytes(&bytes, Path::new("c"), None, layout, 0).is_ok());
+        assert!(Checkpoint::from_bytes(&bytes, Path::new("c"), None, layout, 0).is_ok());
 
         let mut older = bytes[..bytes.len() - DIGEST].to_vec();
         older[4] = 1;

@@ -1,22 +1,26 @@
 //! One round after another: broadcast, answers, one aggregate, new parameters.
 
+mod sent;
 mod timed;
 
 use crate::chain::Leaves;
-use crate::cohort::{Choice, Cohort, Seen};
+use crate::cohort::{Choice, Seen, Standby, Told};
+use crate::engine::sent::{Sent, checksum_of, leaves_of};
 use crate::lanes::{Lane, Lanes};
-use crate::pace::{Clock, Pace};
+use crate::pace::Clock;
+use crate::plan::{Plan, TooFew};
 use crate::report::{Accepted, RoundError, RoundReport};
-use crate::states::{States, encode, sum};
+use crate::states::States;
 use crate::summary::CohortSummary;
-use crate::world::{Micros, World};
+use crate::world::Micros;
 use rayon::prelude::*;
-use serde::Serialize;
-use sottovoce_aggregator::{Aggregation, Part, Rejection};
+use serde::{Deserialize, Serialize};
+use sottovoce_aggregator::{AggregateError, Memory, Moment, Part, Recipe, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, Broadcast, Checksum, ClientError, ClientId, Format, LedgerLine, Params,
-    Population, Purpose, ServerCx, Stale, StartCx, Summing, Transform, digest, sampling, wire,
+    Address, Aggregate, AnyAlgorithm, Broadcast, Checksum, ClientError, ClientId, Facts, Format, LedgerLine,
+    Params, Population, Purpose, Rows, Running, ServerCx, Stale, StartCx, Summing, Values, digest, sampling,
+    wire,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -26,83 +30,56 @@ const ROWS: usize = 512;
 /// A run between two rounds.
 ///
 /// Threads are those of the rayon pool that [`Engine::step`] is called in; their number changes no bit.
-pub struct Engine<'a, A: Algorithm, P: Population<A>> {
-    algorithm: &'a A,
+pub struct Engine<'a, P: Population> {
+    facts: Facts,
+    algorithm: Box<dyn Running + 'a>,
     population: &'a P,
     plan: Plan<'a>,
-    state: State<A::Server>,
+    state: State,
     format: Format,
     /// Of the parameters.
     base: Checksum,
     /// Of parameters and server state.
     checksum: Checksum,
     lanes: Lanes<P::Worker>,
+    told: Told,
 }
 
-/// How rounds are run: what is the same in all of them.
-#[derive(Clone)]
-pub struct Plan<'a> {
-    /// All randomness comes from it.
-    pub seed: u64,
-    /// Who takes part.
-    pub cohort: Cohort,
-    /// Probability with which a client of the cohort drops out before it trains.
-    pub dropout: f64,
-    /// How updates become one.
-    pub aggregation: Aggregation,
-    /// Their server halves run on the aggregate, last to first; the client halves are the population's.
-    pub transforms: &'a [Box<dyn Transform>],
-    /// Asks the clients of a cohort in an order drawn from this seed instead of by number. No bit depends on it, which
-    /// is what it is for.
-    pub arrival: Option<u64>,
-    /// Bytes of client states that are kept in memory; a temporary file takes the others.
-    pub state_memory: u64,
-    /// How the server waits for answers.
-    pub pace: Pace,
-    /// How long things take, and who is there; without it, and for answers that are awaited all, there is no time.
-    pub world: Option<&'a World>,
-}
-
-impl Plan<'_> {
-    /// The weighted mean of all that the cohort sends.
-    pub fn mean(seed: u64, cohort: Cohort, weight_cap: u64) -> Self {
-        let aggregation = Aggregation::mean(weight_cap);
-        Self {
-            seed,
-            cohort,
-            dropout: 0.0,
-            aggregation,
-            transforms: &[],
-            arrival: None,
-            state_memory: u64::MAX,
-            pace: Pace::default(),
-            world: None,
-        }
-    }
-}
-
-/// Where a run stands between two rounds.
+/// Where a run stands between two rounds, beside the algorithm's server state.
 #[derive(Debug, PartialEq)]
-pub struct State<S> {
+pub struct State {
     /// The next round, from 0.
     pub round: u64,
     /// Global parameters.
     pub params: Params,
-    /// The algorithm's server state.
-    pub server: S,
     /// What clients keep.
     pub clients: States,
     /// Virtual time, what is awaited, and what is known of clients.
     pub clock: Clock,
+    /// The parameters that somebody has found best so far.
+    pub best: Option<Best>,
+    /// What the rule of aggregation remembers.
+    pub memory: Memory,
 }
 
-impl<S: Serialize> State<S> {
+/// Parameters of an earlier round that are kept, and how many rounds had been run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Rounds that made them.
+    pub rounds: u64,
+    /// All parameters.
+    pub params: Values,
+}
+
+impl State {
     /// Checksum of the parameters, and of parameters and server state.
-    fn checksums(&mut self) -> (Checksum, Checksum) {
+    fn checksums(&mut self, algorithm: &dyn Running) -> (Checksum, Checksum) {
         let params = self.params.settle(|params, rows| {
             rows.par_chunks(ROWS).flat_map_iter(|some| params.row_sums(some)).collect()
         });
-        (params, sum(&self.server, Summing::default().bytes(&params.0)).finish())
+        let mut all = Summing::default();
+        algorithm.sum(all.bytes(&params.0));
+        (params, all.finish())
     }
 }
 
@@ -123,39 +100,67 @@ enum Outcome {
     Dropped(ClientError),
 }
 
-/// What is known about a message that left its client.
-struct Sent {
-    line: LedgerLine,
-    /// What the client keeps, if anything.
-    state: Vec<u8>,
-}
-
-impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
+impl<'a, P: Population> Engine<'a, P> {
     /// A run before its first round.
     ///
     /// # Panics
     /// If the algorithm's messages are larger than a layout can be.
-    pub fn new(algorithm: &'a A, population: &'a P, plan: Plan<'a>, params: Params) -> Self {
-        let cx = StartCx { params: &params, clients: population.clients(), seed: plan.seed };
-        let server = algorithm.start(&cx);
-        let clients = States::with_limit(plan.state_memory);
-        Self::at(
-            algorithm,
-            population,
-            plan,
-            State { round: 0, params, server, clients, clock: Clock::default() },
-        )
+    pub fn new(algorithm: &'a dyn AnyAlgorithm, population: &'a P, plan: Plan<'a>, params: Params) -> Self {
+        let clients = population.clients();
+        let examples = |client| population.examples(ClientId(client));
+        let examples = || (0..clients).into_par_iter().map(examples).collect::<Vec<u64>>().into_iter().sum();
+        let weight = || if plan.alike { clients } else { examples() };
+        let cx = StartCx { params: &params, clients, weight: &weight, seed: plan.seed };
+        let running = algorithm.begin(&cx);
+        let state = State {
+            round: 0,
+            params,
+            clients: States::with_limit(plan.state_memory),
+            clock: Clock::default(),
+            best: None,
+            memory: Memory::default(),
+        };
+        Self::of(algorithm, running, population, plan, state)
     }
 
-    /// A run as it stood between two rounds.
+    /// A run as it stood between two rounds, the server's state as [`Running::state`] gave it; `None` if these bytes are no state
+    /// of the algorithm.
     ///
     /// # Panics
     /// If the algorithm's messages are larger than a layout can be.
-    pub fn at(algorithm: &'a A, population: &'a P, plan: Plan<'a>, mut state: State<A::Server>) -> Self {
-        let (base, checksum) = state.checksums();
-        let format = Format::new(state.params.layout().clone(), algorithm.contents(population.clients()));
+    pub fn at(
+        algorithm: &'a dyn AnyAlgorithm,
+        population: &'a P,
+        plan: Plan<'a>,
+        state: State,
+        server: &[u8],
+    ) -> Option<Self> {
+        Some(Self::of(algorithm, algorithm.resume(server)?, population, plan, state))
+    }
+
+    fn of(
+        algorithm: &'a dyn AnyAlgorithm,
+        running: Box<dyn Running + 'a>,
+        population: &'a P,
+        plan: Plan<'a>,
+        mut state: State,
+    ) -> Self {
+        let facts = algorithm.facts(population.clients());
+        let (base, checksum) = state.checksums(&*running);
+        let format = Format::new(state.params.layout().clone(), facts.contents);
         let format = format.expect("messages of a size that a layout can have");
-        Self { algorithm, population, plan, state, format, base, checksum, lanes: Lanes::new() }
+        Self {
+            facts,
+            algorithm: running,
+            population,
+            plan,
+            state,
+            format,
+            base,
+            checksum,
+            lanes: Lanes::new(),
+            told: Told::default(),
+        }
     }
 
     /// The next round, from 0.
@@ -170,9 +175,19 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
     pub fn base(&self) -> Checksum {
         self.base
     }
-    /// All that the rounds so far have left behind.
-    pub fn state(&self) -> &State<A::Server> {
+    /// All that the rounds so far have left behind, but the algorithm's server state.
+    pub fn state(&self) -> &State {
         &self.state
+    }
+    /// The algorithm, with its server's state.
+    pub fn algorithm(&self) -> &dyn Running {
+        &*self.algorithm
+    }
+
+    /// Keeps the present parameters as the best so far.
+    pub fn keep_best(&mut self) {
+        let params = Values(self.state.params.values().to_vec());
+        self.state.best = Some(Best { rounds: self.state.round, params });
     }
 
     /// Runs one round. A round in which nobody has anything to send leaves the model as it is.
@@ -192,10 +207,9 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
 
     /// A round without time: the whole cohort answers before anything else happens.
     fn at_once(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
-        let cohort = self.choose(0, None, None);
+        let cohort = self.choose(0, None, None, None);
         self.prepare(cohort.len());
-        let open =
-            self.plan.aggregation.open(self.format.message().clone(), self.state.round, self.base, &cohort);
+        let open = self.plan.aggregation.open(&self.format, self.state.round, self.base, &cohort);
         let outcomes = self.ask(&cohort, tap, |part, client, message, sent| {
             match open.receive_from(client, part, message) {
                 Ok(head) => Outcome::Accepted(head, sent),
@@ -205,7 +219,6 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         let outcomes: Vec<Outcome> =
             outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::Dropped)).collect();
         let broadcast = self.checksum;
-        let (shards, messages, states) = leaves_of(&cohort, &outcomes);
 
         let (mut accepted, mut rejected, mut dropped, mut sent) = (vec![], vec![], vec![], vec![]);
         for (client, outcome) in cohort.iter().zip(outcomes) {
@@ -217,18 +230,30 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
                 }
                 Outcome::Rejected(why, message) => {
                     rejected.push((client, why));
-                    sent.push(message);
+                    sent.push(message.forgotten());
                 }
                 Outcome::Dropped(why) => dropped.push((client, why)),
             }
         }
-        let mut aggregate = Checksum::default();
+        self.all_diverged(accepted.len() + rejected.len(), dropped.iter().map(|(_, why)| why))?;
+        let (mut aggregate, mut skipped) = (Checksum::default(), None);
         if !accepted.is_empty() || !rejected.is_empty() {
             // Before anything that clients keep is written: a round that fails here has changed nothing.
-            aggregate = self.apply(cohort.len() as u64, &rejected, &[], tap)?;
+            match self.apply(cohort.len() as u64, &rejected, &[], tap)? {
+                Ok(checksum) => aggregate = checksum,
+                Err(why) => skipped = Some(why),
+            }
         }
-        self.remember(accepted.iter().map(|a| (a, 0)));
-        let ledger = self.keep(sent)?;
+        if skipped.is_some() {
+            sent = sent.into_iter().map(Sent::forgotten).collect();
+        } else {
+            self.remember(accepted.iter().map(|a| (a, 0)));
+        }
+        let (shards, messages, kept_leaf) = leaves_of(&cohort, &sent, &rejected, &dropped);
+        let (ledger, states): (Vec<LedgerLine>, Vec<Vec<u8>>) =
+            sent.into_iter().map(|s| (s.line, s.state)).unzip();
+        let kept = ledger.iter().zip(states).filter(|(line, _)| line.state.is_some());
+        self.keep(kept.map(|(line, state)| (line.client.0, state)))?;
         Ok(RoundReport {
             round: self.state.round,
             cohort: cohort.len() as u64,
@@ -242,7 +267,7 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
                 broadcast,
                 shards,
                 messages,
-                states,
+                states: kept_leaf,
                 aggregate,
                 server: self.checksum,
                 evaluation: Checksum::default(),
@@ -250,12 +275,35 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
             accepted,
             rejected,
             dropped,
+            skipped,
             ledger,
         })
     }
 
+    /// An error where clients trained and all of them diverged; `answers` is how many did not.
+    fn all_diverged<'e>(
+        &self,
+        answers: usize,
+        dropped: impl Iterator<Item = &'e ClientError>,
+    ) -> Result<(), RoundError> {
+        let mut diverged = dropped.filter(|why| matches!(why, ClientError::NotFinite { .. }));
+        match diverged.next() {
+            Some(first) if answers == 0 => {
+                let (round, clients) = (self.state.round, 1 + diverged.count() as u64);
+                Err(RoundError::AllDiverged { round, clients, first: first.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Clients to ask.
-    fn choose(&self, slot: u64, size: Option<u64>, eligible: Option<&dyn Fn(u64) -> bool>) -> Vec<u64> {
+    fn choose(
+        &self,
+        slot: u64,
+        size: Option<u64>,
+        eligible: Option<&dyn Fn(u64) -> bool>,
+        standby: Option<&Standby>,
+    ) -> Vec<u64> {
         let now = self.state.clock.now;
         self.plan.cohort.draw(&Choice {
             seed: self.plan.seed,
@@ -264,7 +312,8 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
             clients: self.population.clients(),
             size,
             eligible,
-            examples: &|client| self.population.examples(ClientId(client)),
+            standby,
+            examples: &|client| self.told(client),
             share_there: &|client, ahead| {
                 self.plan.world.map_or(1.0, |world| world.share_there(client, now, ahead))
             },
@@ -272,13 +321,16 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         })
     }
 
+    /// A client's training examples.
+    fn told(&self, client: u64) -> u64 {
+        let ask = || self.population.examples(ClientId(client));
+        self.told.examples(self.population.clients(), client, ask)
+    }
+
     /// Lanes for so much work.
     fn prepare(&mut self, work: usize) {
         let (population, format, aggregation) = (self.population, &self.format, &self.plan.aggregation);
-        self.lanes.prepare(work, || Lane {
-            worker: population.worker(),
-            part: aggregation.part(format.message().clone()),
-        });
+        self.lanes.prepare(work, || Lane { worker: population.worker(), part: aggregation.part(format) });
     }
 
     /// Asks clients for their answers to the present model and hands these to `each`; threads take the next client as they
@@ -289,13 +341,12 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
         tap: &dyn Tap,
         each: impl Fn(&mut Part, ClientId, &[u8], Sent) -> R + Sync,
     ) -> Vec<Result<R, ClientError>> {
-        let State { round, params, server, clients: states, .. } = &self.state;
-        let format = &self.format;
-        let broadcast = Broadcast { round: *round, params, checksum: self.base, server, format };
-        let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(*round);
+        let (states, broadcast) = (&self.state.clients, self.broadcast());
+        let round = broadcast.round;
+        let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(round);
         let mut order: Vec<usize> = (0..clients.len()).collect();
         if let Some(seed) = self.plan.arrival {
-            sampling::shuffle(&mut Address::new(seed, Purpose::Arrival).round(*round).stream(), &mut order);
+            sampling::shuffle(&mut Address::new(seed, Purpose::Arrival).round(round).stream(), &mut order);
         }
         self.lanes.over(&order, |Lane { worker, part }, place| {
             let client = ClientId(clients[place]);
@@ -303,32 +354,39 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
             if drops(self.plan.dropout) {
                 return Err(ClientError::DroppedOut { client });
             }
-            let ask = || {
-                let own = states.get::<A::Client>(client.0);
-                let mut own = own.map_err(|_| ClientError::State { client })?;
-                let (message, line) = self.population.answer(worker, &broadcast, client, &mut own)?;
-                tap.message(client, message);
-                Ok(each(part, client, message, Sent::of(line, encode(&own))))
-            };
-            catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+            let own = states.bytes(client.0).map_err(|_| ClientError::State { client })?;
+            let own = own.as_deref().unwrap_or_default();
+            // Only the client's own code: what the server does with the answer is not the client's fault.
+            let with = (&mut *worker, &broadcast);
+            let answer = catch_unwind(AssertUnwindSafe(move || {
+                let (worker, broadcast) = with;
+                self.population.answer(worker, broadcast, client, own)
+            }));
+            let Ok(answer) = answer else {
                 // Whatever the panic left half done is thrown away.
                 *worker = self.population.worker();
-                Err(ClientError::Panicked { client })
-            })
+                return Err(ClientError::Panicked { client });
+            };
+            let sottovoce_core::Sent { message, line, state } = answer?;
+            tap.message(client, message);
+            Ok(each(part, client, message, Sent::of(line, state)))
         })
     }
 
-    /// Keeps what clients keep; returns the ledger.
-    fn keep(&mut self, sent: Vec<Sent>) -> Result<Vec<LedgerLine>, RoundError> {
-        let mut ledger = Vec::with_capacity(sent.len());
-        for Sent { line, state } in sent {
-            if line.state.is_some() {
-                let put = self.state.clients.put(line.client.0, state);
-                put.map_err(|e| RoundError::States { round: self.state.round, kind: e.kind() })?;
-            }
-            ledger.push(line);
+    /// What clients are told in this round.
+    fn broadcast(&self) -> Broadcast<'_> {
+        let State { round, params, .. } = &self.state;
+        let (format, alike) = (&self.format, self.plan.alike);
+        Broadcast { round: *round, params, checksum: self.base, algorithm: &*self.algorithm, format, alike }
+    }
+
+    /// Keeps what clients keep from now on.
+    fn keep(&mut self, states: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Result<(), RoundError> {
+        for (client, state) in states {
+            let put = self.state.clients.put(client, state);
+            put.map_err(|e| RoundError::States { round: self.state.round, kind: e.kind() })?;
         }
-        Ok(ledger)
+        Ok(())
     }
 
     /// Notes the answers that counted, and how long each took, where cohorts are drawn by them.
@@ -342,25 +400,33 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
 
     /// Size of what is sent to a client.
     fn broadcast_bytes(&self) -> u64 {
-        wire::broadcast_bytes(self.state.params.layout()) + 4 * self.algorithm.broadcast(&self.state.server)
+        wire::broadcast_bytes(self.state.params.layout()) + 4 * self.algorithm.broadcast()
     }
 
-    /// The aggregate of all lanes becomes new parameters. Returns its checksum.
+    /// The aggregate of all lanes becomes new parameters. Returns its checksum, or why there is no step.
     fn apply(
         &mut self,
         cohort: u64,
         rejected: &[(ClientId, Rejection)],
         stale: &[Stale<'_>],
         tap: &dyn Tap,
-    ) -> Result<Checksum, RoundError> {
-        let aggregate = self.plan.aggregation.finish(&self.lanes.parts());
-        let mut aggregate = aggregate.map_err(|source| RoundError::Aggregate {
-            round: self.state.round,
-            cohort,
-            rejected: rejected.len() as u64,
-            first: rejected.first().map(|(_, why)| format!(", the first: {why}")).unwrap_or_default(),
-            source,
-        })?;
+    ) -> Result<Result<Checksum, AggregateError>, RoundError> {
+        let trusted = self.trusted()?;
+        let at = Moment { seed: self.plan.seed, round: self.state.round, trusted: trusted.as_deref() };
+        let aggregate = self.plan.aggregation.finish(&self.lanes.parts(), at, &mut self.state.memory);
+        let mut aggregate = match aggregate {
+            Ok(aggregate) => aggregate,
+            Err(why) if self.plan.too_few == TooFew::Skip && why.is_too_few() => return Ok(Err(why)),
+            Err(source) => {
+                return Err(RoundError::Aggregate {
+                    round: self.state.round,
+                    cohort,
+                    rejected: rejected.len() as u64,
+                    first: rejected.first().map(|(_, why)| format!(", the first: {why}")).unwrap_or_default(),
+                    source,
+                });
+            }
+        };
         for (slot, transform) in self.plan.transforms.iter().enumerate().rev() {
             let at = Address::new(self.plan.seed, Purpose::ServerTransform).slot(slot as u64);
             transform.server(at.round(self.state.round), &mut aggregate);
@@ -376,51 +442,44 @@ impl<'a, A: Algorithm, P: Population<A>> Engine<'a, A, P> {
                 rayon::join(first, second);
             },
         };
-        self.algorithm.server(&mut cx, &mut self.state.server);
-        let (state, aggregate) = rayon::join(|| self.state.checksums(), || aggregate.checksum_by(pieces));
+        self.algorithm.step(&mut cx);
+        self.finite(aggregate.delta.rows())?;
+        let (state, aggregate) =
+            rayon::join(|| self.state.checksums(&*self.algorithm), || aggregate.checksum_by(pieces));
         (self.base, self.checksum) = state;
-        Ok(aggregate)
+        Ok(Ok(aggregate))
+    }
+
+    /// The server's own update, where the rule trusts it.
+    fn trusted(&self) -> Result<Option<Vec<f32>>, RoundError> {
+        let round = self.state.round;
+        if !self.plan.aggregation.recipe.as_ref().is_some_and(Recipe::needs_trusted) {
+            return Ok(None);
+        }
+        let own = self.population.trusted(&mut self.population.worker(), &self.broadcast());
+        match own.map_err(|source| RoundError::Root { round, source })? {
+            None => Err(RoundError::NoRoot { round }),
+            own => Ok(own),
+        }
+    }
+
+    /// An error where a parameter is not finite; rows that the aggregate does not hold are as they were, unless the algorithm
+    /// wrote to all of them.
+    fn finite(&self, changed: &Rows) -> Result<(), RoundError> {
+        // Rows of a message with several blocks are not the model's.
+        let changed = if self.format.is_delta() { changed } else { &Rows::All };
+        let Some((at, value)) = self.state.params.first_not_finite(changed) else { return Ok(()) };
+        Err(RoundError::Diverged {
+            round: self.state.round,
+            algorithm: self.facts.name,
+            tensor: self.state.params.tensor_at(at).to_owned(),
+            at,
+            value,
+        })
     }
 }
 
 /// The checksums of the pieces of something long, on all threads.
 fn pieces(values: &[f32]) -> Vec<Checksum> {
     values.par_chunks(digest::LONG).map(Checksum::of_values).collect()
-}
-
-fn checksum_of(clients: &[u64]) -> Checksum {
-    let mut all = Summing::default();
-    for client in clients {
-        all.number(*client);
-    }
-    all.finish()
-}
-
-impl Sent {
-    fn of(mut line: LedgerLine, state: Vec<u8>) -> Self {
-        line.state = (!state.is_empty()).then(|| Checksum::of(&state));
-        Self { line, state }
-    }
-}
-
-/// The leaves of the clients: what they trained on, what became of their answers, what they keep.
-fn leaves_of(cohort: &[u64], outcomes: &[Outcome]) -> (Checksum, Checksum, Checksum) {
-    let (mut shards, mut messages, mut states) = (Summing::default(), Summing::default(), Summing::default());
-    for (client, outcome) in cohort.iter().zip(outcomes) {
-        messages.number(*client);
-        let (line, why) = match outcome {
-            Outcome::Accepted(_, sent) => (Some(&sent.line), String::new()),
-            Outcome::Rejected(why, sent) => (Some(&sent.line), why.to_string()),
-            Outcome::Dropped(why) => (None, why.to_string()),
-        };
-        if let Some(line) = line {
-            shards.number(*client).bytes(&line.source.0);
-            messages.bytes(&line.checksum.0);
-            if let Some(state) = line.state {
-                states.number(*client).bytes(&state.0);
-            }
-        }
-        messages.bytes(why.as_bytes());
-    }
-    (shards.finish(), messages.finish(), states.finish())
 }

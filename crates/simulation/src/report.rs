@@ -23,6 +23,8 @@ pub struct RoundReport {
     pub dropped: Vec<(ClientId, ClientError)>,
     /// What the accepted updates have in common.
     pub summary: CohortSummary,
+    /// Why the server made no step although clients answered: model, server state and what clients keep are as before.
+    pub skipped: Option<AggregateError>,
     /// Bytes of all broadcasts.
     pub bytes_down: u64,
     /// Bytes that left the clients that were asked.
@@ -62,7 +64,7 @@ pub struct Accepted {
 }
 
 /// Why a round failed. Without an aggregate everything is as it was before the round, unless there is virtual time; there,
-/// and where the temporary file fails, the run has to go on from its last checkpoint.
+/// where the temporary file fails and where the step diverged, the run has to go on from its last checkpoint.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum RoundError {
@@ -79,6 +81,49 @@ pub enum RoundError {
         first: String,
         /// Why.
         source: AggregateError,
+    },
+    /// The server's step gave parameters that are not finite. The run cannot go on from there.
+    #[error(
+        "round {round}: the server's step of {algorithm} gave a {value} in {tensor:?}, at parameter {at} of the model: the run \
+         diverged; lower its rates (server_lr, local.optimiser.lr)"
+    )]
+    Diverged {
+        /// The round.
+        round: u64,
+        /// The algorithm.
+        algorithm: &'static str,
+        /// The tensor of the first such parameter.
+        tensor: String,
+        /// Its place among all parameters.
+        at: usize,
+        /// NaN or infinite.
+        value: f32,
+    },
+    /// Whoever trained, diverged.
+    #[error(
+        "round {round}: local training of all {clients} clients that trained diverged, the first: {first}"
+    )]
+    AllDiverged {
+        /// The round.
+        round: u64,
+        /// How many.
+        clients: u64,
+        /// The first.
+        first: ClientError,
+    },
+    /// The server's own training on its root data gave nothing that a rule could trust.
+    #[error("round {round}: the server's own training on aggregation.root failed: {source}")]
+    Root {
+        /// The round.
+        round: u64,
+        /// Why.
+        source: ClientError,
+    },
+    /// The rule trusts the server's own update, and the server has no data to make one of.
+    #[error("round {round}: the rule needs an update of the server's own; name its data in aggregation.root")]
+    NoRoot {
+        /// The round.
+        round: u64,
     },
     /// In the simulated world nobody is there any more.
     #[error(

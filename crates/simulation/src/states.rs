@@ -1,8 +1,7 @@
 //! What clients keep between rounds: in memory up to a limit, in a temporary file beyond it.
 
-use bincode::Options;
-use serde::{Serialize, de::DeserializeOwned};
-use sottovoce_core::Summing;
+use serde::de::DeserializeOwned;
+use sottovoce_core::state;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,23 +23,6 @@ pub struct States {
 enum Place {
     Memory(Vec<u8>),
     File { at: u64, len: usize, room: usize },
-}
-
-fn codec() -> impl Options {
-    bincode::DefaultOptions::new().with_fixint_encoding().with_little_endian().reject_trailing_bytes()
-}
-
-/// A state as bytes; none for a state that says nothing.
-pub(crate) fn encode(state: &impl Serialize) -> Vec<u8> {
-    codec().serialize(state).expect("an algorithm's state is numbers, which can be written to memory")
-}
-
-/// Adds what [`encode`] gives to a checksum, without a copy of it.
-pub(crate) fn sum<'a>(state: &impl Serialize, all: &'a mut Summing) -> &'a mut Summing {
-    let written = codec()
-        .serialized_size(state)
-        .and_then(|bytes| all.written(bytes, |to| codec().serialize_into(to, state)));
-    written.expect("an algorithm's state is numbers, which can be written anywhere")
 }
 
 impl Default for States {
@@ -80,11 +62,7 @@ impl States {
     /// What a client keeps; the default if it has kept nothing yet.
     pub fn get<C: Default + DeserializeOwned>(&self, client: u64) -> io::Result<C> {
         let Some(bytes) = self.bytes(client)? else { return Ok(C::default()) };
-        let limit = bytes.len() as u64;
-        codec()
-            .with_limit(limit)
-            .deserialize(&bytes)
-            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+        state::decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// The bytes that a client keeps.
@@ -168,9 +146,8 @@ mod tests {
     fn who_has_kept_nothing_has_the_default() {
         let mut states = States::default();
         assert_eq!(states.get::<(u64, Vec<u8>)>(3).unwrap(), (0, vec![]));
-        states.put(3, encode(&(7u64, vec![1u8, 2]))).unwrap();
+        states.put(3, state::encode(&(7u64, vec![1u8, 2]))).unwrap();
         assert_eq!(states.get::<(u64, Vec<u8>)>(3).unwrap(), (7, vec![1, 2]));
         assert_eq!(states.get::<(u64, Vec<u64>)>(3).unwrap_err().kind(), io::ErrorKind::InvalidData);
-        assert!(encode(&()).is_empty());
     }
 }

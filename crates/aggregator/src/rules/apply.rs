@@ -1,14 +1,15 @@
-//! Recipes applied: what each rule and wrapper wants of the number of rows, and the call.
+//! Recipes applied: the call of each rule and wrapper.
 
 use super::canonical::Canonical;
 use super::combination::{Measured, shares};
+use super::context::{Context, InRound};
 use super::error::RuleError;
 use super::geometric_median::{self, From};
 use super::mean::{self, Weighting};
-use super::recipe::{Recipe, Rule, Start, Trim, Wrapper};
+use super::recipe::{Recipe, Rule, Start, Wrapper};
 use super::{
     Outcome, arc, bucketing, bulyan, caf, centered_clipping, clipping, fltrust, krum, mda, meamed, median,
-    monna, nnm, norm_bounding, smea, trimmed_mean,
+    monna, needs, nnm, norm_bounding, smea, trimmed_mean,
 };
 use crate::columns::mean_around_median;
 use crate::grid::BLOCK;
@@ -37,37 +38,49 @@ impl Recipe {
         outcome: &mut Outcome<T>,
     ) -> Result<(), RuleError> {
         let before = std::mem::take(outcome);
-        *outcome = match (&self.wrappers[..], &self.rule) {
+        self.alone()?;
+        *outcome = self.in_context(stack, &Context { weights, round: None }, before)?;
+        Ok(())
+    }
+
+    /// The recipe applied with all that it may be told, in memory that an earlier outcome had.
+    pub(crate) fn in_context<T: Element>(
+        &self,
+        stack: &Stack<'_, T>,
+        context: &Context<'_>,
+        before: Outcome<T>,
+    ) -> Result<Outcome<T>, RuleError> {
+        Ok(match (&self.wrappers[..], &self.rule) {
             ([], Some(Rule::Mean { weighting })) => {
                 let mut means = before.rows.into_iter().next().unwrap_or_default();
                 means.resize(stack.params(), T::from_f64(0.0));
-                mean::mean(stack, *weighting, weights, &mut means)?;
+                mean::mean(stack, *weighting, context.weights, &mut means)?;
                 Outcome { rows: vec![means], ..Outcome::default() }
             }
-            _ => self.wrap_and_apply(stack, weights)?,
-        };
-        Ok(())
+            _ => self.wrap_and_apply(stack, *context)?,
+        })
     }
 
     fn wrap_and_apply<T: Element>(
         &self,
         stack: &Stack<'_, T>,
-        mut weights: Option<&[f64]>,
+        mut context: Context<'_>,
     ) -> Result<Outcome<T>, RuleError> {
+        self.check_rows(stack.clients())?;
         let mut wrapped: Option<Vec<Vec<T>>> = None;
         for wrapper in &self.wrappers {
             let next = match &wrapped {
-                Some(rows) => wrap(wrapper, &view(rows)?)?,
-                None => wrap(wrapper, stack)?,
+                Some(rows) => wrap(wrapper, &view(rows)?, &context)?,
+                None => wrap(wrapper, stack, &context)?,
             };
             wrapped = Some(next);
             if matches!(wrapper, Wrapper::Bucketing { .. }) {
-                weights = None;
+                context.weights = None;
             }
         }
         let outcome = match (&self.rule, wrapped) {
-            (Some(rule), Some(rows)) => apply(rule, &view(&rows)?, weights)?,
-            (Some(rule), None) => apply(rule, stack, weights)?,
+            (Some(rule), Some(rows)) => apply(rule, &view(&rows)?, &context)?,
+            (Some(rule), None) => apply(rule, stack, &context)?,
             (None, rows) => Outcome { rows: rows.expect("a recipe has a name"), selected: None, trust: None },
         };
         // Rows are finite: a vector among the parameters, or a length to scale to, need not fit their type.
@@ -81,35 +94,6 @@ impl Recipe {
 
 fn view<T: Element>(rows: &[Vec<T>]) -> Result<Stack<'_, T>, RuleError> {
     Ok(Stack::new(rows.iter().map(Vec::as_slice).collect())?)
-}
-
-/// `n ≥ times · f + plus`.
-fn at_least(recipe: &'static str, rows: usize, f: usize, times: usize, plus: usize) -> Result<(), RuleError> {
-    let needed = f.saturating_mul(times).saturating_add(plus);
-    if rows >= needed {
-        return Ok(());
-    }
-    let most_f = rows.checked_sub(plus).map(|spare| spare / times);
-    Err(RuleError::TooFewRows { recipe, f, needed, rows, most_f })
-}
-
-/// `n > 2f`: no rule withstands half of the rows.
-fn majority(recipe: &'static str, rows: usize, f: usize) -> Result<(), RuleError> {
-    at_least(recipe, rows, f, 2, 1)
-}
-
-/// A number between two others.
-fn between(
-    name: &'static str,
-    value: usize,
-    rows: usize,
-    least: usize,
-    most: usize,
-) -> Result<usize, RuleError> {
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(RuleError::OutOfRows { name, value, rows, least, most })
 }
 
 /// A vector among the parameters, in the rows' type.
@@ -126,22 +110,46 @@ fn vector<T: Element>(name: &'static str, values: &[f64], stack: &Stack<'_, T>) 
     }
 }
 
-fn wrap<T: Element>(wrapper: &Wrapper, stack: &Stack<'_, T>) -> Result<Vec<Vec<T>>, RuleError> {
-    let n = stack.clients();
-    match wrapper {
-        Wrapper::Nnm { f } => majority("nnm", n, *f).and_then(|()| nnm::mixed(stack, *f)),
-        Wrapper::Arc { f } => majority("arc", n, *f).and_then(|()| arc::clipped(stack, *f)),
-        Wrapper::StaticClipping { bound } => clipping::clipped(stack, *bound),
-        Wrapper::Bucketing { size, order } => bucketing::buckets(stack, *size, order),
+/// What a run knows, in the rows' type.
+fn known<T: Element>(name: &'static str, values: &[f32], stack: &Stack<'_, T>) -> Result<Vec<T>, RuleError> {
+    if let Some(place) = values.iter().position(|v| !v.is_finite()) {
+        return Err(RuleError::VectorNotFinite { name, place, value: values[place].into() });
+    }
+    if values.len() != stack.params() {
+        return Err(RuleError::VectorLength { name, expected: stack.params(), got: values.len() });
+    }
+    Ok(values.iter().map(|v| T::from_f64(f64::from(*v))).collect())
+}
+
+/// The result of the round before, zeros where there was none.
+fn previous<T: Element>(round: Option<InRound<'_>>, stack: &Stack<'_, T>) -> Result<Vec<T>, RuleError> {
+    match round {
+        Some(at) if !at.previous.is_empty() => known("v0", at.previous, stack),
+        _ => Ok(vec![T::from_f64(0.0); stack.params()]),
     }
 }
 
+/// The wrapper's rows; their number has been checked.
+fn wrap<T: Element>(
+    wrapper: &Wrapper,
+    stack: &Stack<'_, T>,
+    context: &Context<'_>,
+) -> Result<Vec<Vec<T>>, RuleError> {
+    match wrapper {
+        Wrapper::Nnm { f } => nnm::mixed(stack, *f),
+        Wrapper::Arc { f } => arc::clipped(stack, *f),
+        Wrapper::StaticClipping { bound } => clipping::clipped(stack, *bound),
+        Wrapper::Bucketing { size, order } => bucketing::buckets(stack, *size, order, context.round),
+    }
+}
+
+/// The rule's outcome; the number of rows has been checked.
 fn apply<T: Element>(
     rule: &Rule,
     stack: &Stack<'_, T>,
-    weights: Option<&[f64]>,
+    context: &Context<'_>,
 ) -> Result<Outcome<T>, RuleError> {
-    let n = stack.clients();
+    let (n, weights) = (stack.clients(), context.weights);
     let one = |row: Vec<T>| Outcome { rows: vec![row], selected: None, trust: None };
     let shares_of = |w: &Weighting, name| w.shares(name, n, weights);
     Ok(match rule {
@@ -151,20 +159,10 @@ fn apply<T: Element>(
             one(means)
         }
         Rule::Median { even } => one(median::median(stack, *even)?),
-        Rule::TrimmedMean { trim } => {
-            let f = match trim {
-                Trim::Count(f) => *f,
-                Trim::Share(beta) => (beta * n as f64) as usize,
-            };
-            majority("trimmed-mean", n, f)?;
-            one(trimmed_mean::trimmed_mean(stack, f)?)
-        }
-        Rule::Meamed { f } => {
-            majority("meamed", n, *f)?;
-            one(meamed::meamed(stack, *f)?)
-        }
+        Rule::TrimmedMean { trim } => one(trimmed_mean::trimmed_mean(stack, trim.count(n))?),
+        Rule::Meamed { f } => one(meamed::meamed(stack, *f)?),
         Rule::Krum { f, neighbours } => {
-            let neighbours = krum_neighbours("krum", n, *f, *neighbours)?;
+            let neighbours = needs::neighbours(*neighbours, n, *f);
             Measured::for_distances(stack)?;
             let sorted = Canonical::of(stack);
             let place = if n == 1 { 0 } else { krum::select(sorted.stack(), neighbours) };
@@ -172,8 +170,7 @@ fn apply<T: Element>(
             Outcome { selected: Some(vec![best]), ..one(stack.rows()[best].to_vec()) }
         }
         Rule::MultiKrum { f, neighbours, m, weighting } => {
-            let neighbours = krum_neighbours("multi-krum", n, *f, *neighbours)?;
-            let m = between("m", m.unwrap_or_else(|| n.saturating_sub(*f).max(1)), n, 1, n)?;
+            let (neighbours, m) = (needs::neighbours(*neighbours, n, *f), needs::kept(*m, n, *f));
             let measured = Measured::for_distances(stack)?;
             let shares = shares_of(weighting, "multi-krum")?;
             let sorted = Canonical::weighted(stack, &shares);
@@ -181,11 +178,8 @@ fn apply<T: Element>(
             selected(&measured, sorted.set_at(&best), &shares)?
         }
         Rule::Bulyan { f, theta, beta, scores } => {
-            if *f > 0 {
-                at_least("bulyan", n, *f, 4, 3)?;
-            }
-            let theta = between("theta", theta.unwrap_or(n - 2 * f), n, 1, n)?;
-            let beta = between("beta", beta.unwrap_or(theta.saturating_sub(2 * f).max(1)), n, 1, theta)?;
+            let theta = needs::bulyan_theta(*theta, n, *f);
+            let beta = needs::bulyan_beta(*beta, theta, *f);
             Measured::for_distances(stack)?;
             let sorted = Canonical::of(stack);
             let places = if n == 1 { vec![0] } else { bulyan::select(sorted.stack(), *f, theta, *scores) };
@@ -198,7 +192,7 @@ fn apply<T: Element>(
             let measured = Measured::for_distances(stack)?;
             let point;
             let from = match start {
-                Start::Zeros => From::Combination(vec![0.0; n]),
+                Start::Zeros | Start::Previous => From::Combination(vec![0.0; n]),
                 Start::Mean => From::Combination(vec![1.0 / n as f64; n]),
                 Start::WeightedMean => From::Combination(alphas.clone()),
                 Start::At(values) => {
@@ -217,11 +211,12 @@ fn apply<T: Element>(
         }
         Rule::CenteredClipping { start, radius, steps } => {
             let start = match start {
-                Start::Zeros => vec![T::from_f64(0.0); stack.params()],
-                Start::Mean | Start::WeightedMean => {
+                None | Some(Start::Previous) => previous(context.round, stack)?,
+                Some(Start::Zeros) => vec![T::from_f64(0.0); stack.params()],
+                Some(Start::Mean | Start::WeightedMean) => {
                     Measured::for_distances(stack)?.combine(&vec![1.0 / n as f64; n])
                 }
-                Start::At(values) => vector("v0", values, stack)?,
+                Some(Start::At(values)) => vector("v0", values, stack)?,
             };
             one(centered_clipping::centered_clipping(stack, start, *radius, *steps)?)
         }
@@ -230,51 +225,34 @@ fn apply<T: Element>(
             one(norm_bounding::norm_bounding(stack, *bound, &shares)?)
         }
         Rule::FlTrust { server } => {
-            let (row, trust) = fltrust::fltrust(stack, &vector("server_update", server, stack)?)?;
+            let server = match (server, context.round.and_then(|at| at.trusted)) {
+                (Some(server), _) => vector("server_update", server, stack)?,
+                (None, Some(server)) => known("server_update", server, stack)?,
+                (None, None) => return Err(RuleError::NoTrusted { recipe: "fltrust" }),
+            };
+            let (row, trust) = fltrust::fltrust(stack, &server)?;
             Outcome { trust: Some(trust), ..one(row) }
         }
         Rule::Monna { f, trusted } => {
-            majority("monna", n, *f)?;
-            let trusted = between("idx", *trusted, n, 0, n - 1)?;
-            let (row, near) = monna::monna(stack, *f, trusted)?;
+            let (row, near) = monna::monna(stack, *f, *trusted)?;
             Outcome { selected: Some(near), ..one(row) }
         }
         Rule::Mda { f } => {
-            majority("mda", n, *f)?;
             let measured = Measured::for_distances(stack)?;
             let sorted = Canonical::of(stack);
             selected(&measured, sorted.set_at(&mda::select(sorted.stack(), *f)?), &vec![1.0; n])?
         }
         Rule::Smea { f } => {
-            majority("smea", n, *f)?;
             let measured = Measured::for_distances(stack)?;
             let sorted = Canonical::of(stack);
             selected(&measured, sorted.set_at(&smea::select(sorted.stack(), *f)?), &vec![1.0; n])?
         }
         Rule::Caf { f } => {
-            majority("caf", n, *f)?;
             let measured = Measured::for_distances(stack)?;
             let sorted = Canonical::of(stack);
             one(measured.combine(&shares(&sorted.back(caf::weights(sorted.stack(), *f)))))
         }
     })
-}
-
-/// The number of neighbours that Krum looks at.
-fn krum_neighbours(
-    recipe: &'static str,
-    n: usize,
-    f: usize,
-    given: Option<usize>,
-) -> Result<usize, RuleError> {
-    if let Some(neighbours) = given {
-        majority(recipe, n, f)?;
-        return between("neighbours", neighbours, n, 1, (n - 1).max(1));
-    }
-    if f > 0 {
-        at_least(recipe, n, f, 2, 3)?;
-    }
-    Ok(n.saturating_sub(f + 2).max(1))
 }
 
 /// The mean of the rows selected, in proportion to their weights.

@@ -195,7 +195,12 @@ static CATALOGUE: &[Entry] = &[
         &[
             needed("tau", "radius that differences are cut to", "> 0"),
             or("L", "steps", STEPS, "1"),
-            or("v0", "where the steps begin", "zeros, mean, or a vector", "zeros"),
+            or(
+                "v0",
+                "where the steps begin; previous is the result of the round before, zeros in the first",
+                "zeros, mean, previous (in a run), or a vector (elsewhere)",
+                "previous in a run, zeros elsewhere",
+            ),
         ],
     ),
     entry(
@@ -210,7 +215,12 @@ static CATALOGUE: &[Entry] = &[
         "fltrust",
         &[],
         "rows count as far as they point where the server's update points",
-        &[needed("server_update", "update from data of the server's own", "a vector")],
+        &[or(
+            "server_update",
+            "update from data of the server's own",
+            "a vector (not in a run)",
+            "in a run the server's own training in the round; needed elsewhere",
+        )],
     ),
     entry(
         Kind::Rule,
@@ -252,9 +262,9 @@ static CATALOGUE: &[Entry] = &[
                 "perm",
                 "order in which rows fill the buckets",
                 "each of 0 to n - 1, once",
-                "from seed; one of the two is needed",
+                "from seed; one of the two is needed, but in a run, which takes no perm",
             ),
-            or("seed", "draws the order; another one each round", "0 to 2^53", "none"),
+            or("seed", "draws the order; in a run another one each round", "0 to 2^53", "in a run its own"),
         ],
     ),
     entry(

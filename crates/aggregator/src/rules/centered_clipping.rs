@@ -8,8 +8,9 @@
 //! | `τ` | radius |
 //! | `L` | steps |
 //!
-//! `v ← v + (1/n) Σᵢ (xᵢ - v) min(1, τ / ‖xᵢ - v‖)`. No state is kept: who wants the paper's, hands the last result
-//! in as `v0`. Cost: two passes over the rows a step.
+//! `v ← v + (1/n) Σᵢ (xᵢ - v) min(1, τ / ‖xᵢ - v‖)`. In a run `v0` is the
+//! last result unless something else is said, kept between rounds for each block; rows that belong to no run begin at
+//! zeros. Cost: two passes over the rows a step.
 
 use super::clipping::factor;
 use super::combination::{Measured, sum};

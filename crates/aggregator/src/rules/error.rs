@@ -1,5 +1,6 @@
 //! Why a rule cannot be had, or has no result.
 
+use super::catalogue::catalogue;
 use super::{TooManySteps, TooManySubsets};
 use crate::stack::StackError;
 
@@ -219,4 +220,50 @@ pub enum RuleError {
         /// The recipe.
         recipe: String,
     },
+    /// A start that rows from files do not have.
+    #[error(
+        "v0 = previous is the result of the round before, and these rows belong to no round: use zeros, mean or a vector"
+    )]
+    NoPrevious,
+    /// The server has no update of its own.
+    #[error("{recipe} needs an update of the server's own in every round, and this round has none")]
+    NoTrusted {
+        /// Rule.
+        recipe: &'static str,
+    },
+    /// A rule for one block, and a message of several.
+    #[error("{recipe} is for messages of one block, and these have {blocks}: it says nothing of the others")]
+    SeveralBlocks {
+        /// The recipe.
+        recipe: String,
+        /// Blocks of a message.
+        blocks: usize,
+    },
+    /// Rows are left out of a rule that needs whole updates.
+    #[error(
+        "absent rows cannot abstain from {recipe}, which looks at whole updates: coordinate-median, trimmed-mean, \
+         meamed, average and weighted-average look at each coordinate by itself"
+    )]
+    NotCoordinatewise {
+        /// The recipe.
+        recipe: String,
+    },
+}
+
+impl RuleError {
+    /// The error for a parameter that is needed and not there.
+    pub(super) fn missing(recipe: &'static str, name: &'static str) -> Self {
+        let entries = catalogue().iter().filter(|e| e.name == recipe);
+        let parameter = entries.flat_map(|e| e.parameters).find(|p| p.name == name);
+        Self::Missing { name, recipe, meaning: parameter.map_or("", |p| p.meaning) }
+    }
+
+    /// Whether more rows would do, whatever they hold.
+    pub fn is_too_few(&self) -> bool {
+        match self {
+            Self::TooFewRows { .. } | Self::Stack(StackError::Empty { clients: 0, .. }) => true,
+            Self::OutOfRows { value, most, .. } => value > most,
+            _ => false,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //!
 //! | symbol | meaning |
 //! |---|---|
-//! | `g₀` | update that the server has from data of its own |
+//! | `g₀` | update that the server has from data of its own, in a run from its training in the same round |
 //! | `TSᵢ` | trust in row i: `max(0, cos(xᵢ, g₀))` |
 //!
 //! `Σᵢ TSᵢ (‖g₀‖ / ‖xᵢ‖) xᵢ / Σᵢ TSᵢ`. The paper leaves open what happens where nobody is trusted: the result is 0.

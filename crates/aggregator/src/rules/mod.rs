@@ -20,6 +20,7 @@ mod catalogue;
 mod centered_clipping;
 mod clipping;
 mod combination;
+mod context;
 mod error;
 mod fltrust;
 mod geometric_median;
@@ -29,10 +30,12 @@ pub(crate) mod meamed;
 mod mean;
 pub(crate) mod median;
 mod monna;
+mod needs;
 mod nnm;
 mod norm_bounding;
 mod parameters;
 mod recipe;
+mod rounds;
 #[cfg(test)]
 mod selection_tests;
 mod smea;
@@ -45,6 +48,7 @@ pub use parameters::Value;
 pub use recipe::Recipe;
 pub use smea::TooManySubsets;
 
+pub(crate) use context::{Context, InRound};
 pub(crate) use geometric_median::Residuals;
 
 /// What a recipe comes to.

@@ -1,6 +1,6 @@
 //! Parameters of recipes, read by name and kind.
 
-use super::catalogue::{catalogue, short};
+use super::catalogue::short;
 use super::error::RuleError;
 use super::mean::{Choice, Weighting};
 use std::collections::BTreeMap;
@@ -46,9 +46,7 @@ impl<'a> Parameters<'a> {
 
     /// The error for a parameter that is needed and not there.
     pub(super) fn missing(&self, name: &'static str) -> RuleError {
-        let entries = catalogue().iter().filter(|e| e.name == self.of);
-        let parameter = entries.flat_map(|e| e.parameters).find(|p| p.name == name);
-        RuleError::Missing { name, recipe: self.of, meaning: parameter.map_or("", |p| p.meaning) }
+        RuleError::missing(self.of, name)
     }
 
     /// At most one of the two.

@@ -32,22 +32,72 @@ pub(super) enum Wrapper {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rule {
-    Mean { weighting: Weighting },
-    Median { even: Even },
-    TrimmedMean { trim: Trim },
-    Meamed { f: usize },
-    Krum { f: usize, neighbours: Option<usize> },
-    MultiKrum { f: usize, neighbours: Option<usize>, m: Option<usize>, weighting: Weighting },
-    Bulyan { f: usize, theta: Option<usize>, beta: Option<usize>, scores: Scores },
-    Smoothed { nu: f64, steps: usize, start: Start, weighting: Weighting },
-    GeometricMedian { tolerance: f64, iterations: usize, weighting: Weighting },
-    CenteredClipping { start: Start, radius: f64, steps: usize },
-    NormBounding { bound: f64, weighting: Weighting },
-    FlTrust { server: Vec<f64> },
-    Monna { f: usize, trusted: usize },
-    Mda { f: usize },
-    Smea { f: usize },
-    Caf { f: usize },
+    Mean {
+        weighting: Weighting,
+    },
+    Median {
+        even: Even,
+    },
+    TrimmedMean {
+        trim: Trim,
+    },
+    Meamed {
+        f: usize,
+    },
+    Krum {
+        f: usize,
+        neighbours: Option<usize>,
+    },
+    MultiKrum {
+        f: usize,
+        neighbours: Option<usize>,
+        m: Option<usize>,
+        weighting: Weighting,
+    },
+    Bulyan {
+        f: usize,
+        theta: Option<usize>,
+        beta: Option<usize>,
+        scores: Scores,
+    },
+    Smoothed {
+        nu: f64,
+        steps: usize,
+        start: Start,
+        weighting: Weighting,
+    },
+    GeometricMedian {
+        tolerance: f64,
+        iterations: usize,
+        weighting: Weighting,
+    },
+    /// Without a start: the result of the round before, and zeros where there are no rounds.
+    CenteredClipping {
+        start: Option<Start>,
+        radius: f64,
+        steps: usize,
+    },
+    NormBounding {
+        bound: f64,
+        weighting: Weighting,
+    },
+    /// Without an update of the server's own: the one that the round brings.
+    FlTrust {
+        server: Option<Vec<f64>>,
+    },
+    Monna {
+        f: usize,
+        trusted: usize,
+    },
+    Mda {
+        f: usize,
+    },
+    Smea {
+        f: usize,
+    },
+    Caf {
+        f: usize,
+    },
 }
 
 /// How much is left out on each side.
@@ -64,6 +114,8 @@ pub(super) enum Start {
     Mean,
     /// By the rule's weights.
     WeightedMean,
+    /// The result of the round before.
+    Previous,
     At(Vec<f64>),
 }
 
@@ -76,6 +128,15 @@ impl Recipe {
     /// Reads names joined by `+` and parameters by name. A name that is not known, and a parameter that is missing,
     /// not used or out of range, is an error that says what would do.
     pub fn parse(names: &str, values: &BTreeMap<String, Value>) -> Result<Self, RuleError> {
+        let recipe = Self::in_rounds(names, values)?;
+        recipe.alone()?;
+        Ok(recipe)
+    }
+
+    /// The same for the rounds of a run, which know more than rows from files: bucketing needs no seed, FLTrust may get the
+    /// server's update in each round, and centered clipping may begin at the result of the round before.
+    /// What makes no sense there is for [`refused_in_rounds`](Self::refused_in_rounds) to say.
+    pub fn in_rounds(names: &str, values: &BTreeMap<String, Value>) -> Result<Self, RuleError> {
         if names.trim().is_empty() {
             return Err(RuleError::NoName);
         }
@@ -184,13 +245,13 @@ fn rule(p: &Parameters<'_>) -> Result<Rule, RuleError> {
         "geometric-median-smoothed-weiszfeld" => Rule::Smoothed {
             nu: p.positive("nu")?.unwrap_or(0.1),
             steps: p.steps("T")?.unwrap_or(3),
-            start: start(p, "start", true)?.unwrap_or(Start::Zeros),
+            start: start(p, "start", &WEIGHTED_STARTS)?.unwrap_or(Start::Zeros),
             weighting: p.weighting(Choice::Uniform)?,
         },
         "rfa" => Rule::Smoothed {
             nu: p.positive("nu")?.unwrap_or(1e-6),
             steps: p.steps("R")?.unwrap_or(3),
-            start: start(p, "start", true)?.unwrap_or(Start::WeightedMean),
+            start: start(p, "start", &WEIGHTED_STARTS)?.unwrap_or(Start::WeightedMean),
             weighting: p.weighting(Choice::IfDeclared)?,
         },
         "geometric-median-exact" => Rule::GeometricMedian {
@@ -199,7 +260,7 @@ fn rule(p: &Parameters<'_>) -> Result<Rule, RuleError> {
             weighting: p.weighting(Choice::Uniform)?,
         },
         "centered-clipping" => Rule::CenteredClipping {
-            start: start(p, "v0", false)?.unwrap_or(Start::Zeros),
+            start: start(p, "v0", &CLIPPING_STARTS)?,
             radius: p.positive("tau")?.ok_or_else(|| p.missing("tau"))?,
             steps: p.steps("L")?.unwrap_or(1),
         },
@@ -207,9 +268,7 @@ fn rule(p: &Parameters<'_>) -> Result<Rule, RuleError> {
             bound: p.positive("M")?.ok_or_else(|| p.missing("M"))?,
             weighting: p.weighting(Choice::Uniform)?,
         },
-        "fltrust" => {
-            Rule::FlTrust { server: p.vector("server_update")?.ok_or_else(|| p.missing("server_update"))? }
-        }
+        "fltrust" => Rule::FlTrust { server: p.vector("server_update")? },
         "monna" => Rule::Monna { f: p.f()?, trusted: p.count("idx")?.ok_or_else(|| p.missing("idx"))? },
         "mda" => Rule::Mda { f: p.f()? },
         "smea" => exact(p).and(Ok(Rule::Smea { f: p.f()? }))?,
@@ -237,25 +296,33 @@ fn order(p: &Parameters<'_>) -> Result<Order, RuleError> {
         };
         return Ok(Order::Given(perm.into_iter().map(place).collect::<Result<_, _>>()?));
     }
-    Ok(Order::Drawn(p.count("seed")?.ok_or_else(|| p.missing("perm"))? as u64))
+    Ok(Order::Drawn(p.count("seed")?.map(|seed| seed as u64)))
 }
 
-fn start(p: &Parameters<'_>, name: &'static str, weighted: bool) -> Result<Option<Start>, RuleError> {
-    #[derive(Clone, Copy)]
-    enum Word {
-        Zeros,
-        Mean,
-        WeightedMean,
-    }
+/// Words for where an iteration begins, and what they mean.
+type Starts = [(&'static str, Word); 3];
+
+#[derive(Clone, Copy)]
+enum Word {
+    Zeros,
+    Mean,
+    WeightedMean,
+    Previous,
+}
+
+const WEIGHTED_STARTS: Starts =
+    [("zeros", Word::Zeros), ("mean", Word::Mean), ("weighted_mean", Word::WeightedMean)];
+const CLIPPING_STARTS: Starts = [("zeros", Word::Zeros), ("mean", Word::Mean), ("previous", Word::Previous)];
+
+fn start(p: &Parameters<'_>, name: &'static str, words: &Starts) -> Result<Option<Start>, RuleError> {
     if let Some(Value::Vector(_)) = p.get(name) {
         return Ok(p.vector(name)?.map(Start::At));
     }
-    let words = [("zeros", Word::Zeros), ("mean", Word::Mean), ("weighted_mean", Word::WeightedMean)];
-    let words = if weighted { &words[..] } else { &words[..2] };
     Ok(p.word(name, words)?.map(|word| match word {
         Word::Zeros => Start::Zeros,
         Word::Mean => Start::Mean,
         Word::WeightedMean => Start::WeightedMean,
+        Word::Previous => Start::Previous,
     }))
 }
 

@@ -45,9 +45,7 @@ pub struct TooManySubsets {
 pub(crate) fn select<T: Element>(stack: &Stack<'_, T>, f: usize) -> Result<Vec<usize>, TooManySubsets> {
     let clients = stack.clients();
     let f = f.min(clients - 1);
-    if subsets(clients, f) > SUBSETS {
-        return Err(TooManySubsets { clients, f, limit: SUBSETS });
-    }
+    few_subsets(clients, f)?;
     let pairs = Pairwise::of(stack);
     let size = clients - f;
     let all: Vec<usize> = (0..clients).collect();
@@ -60,6 +58,14 @@ pub(crate) fn select<T: Element>(stack: &Stack<'_, T>, f: usize) -> Result<Vec<u
         Search { pairs: &pairs, size, bound, best: near, chosen: Vec::new(), factor: Vec::new() };
     search.extend(0);
     Ok(search.best)
+}
+
+/// Whether a search among `clients` rows without `f`, at most as many, ends in time.
+pub(super) fn few_subsets(clients: usize, f: usize) -> Result<(), TooManySubsets> {
+    if subsets(clients, f) > SUBSETS {
+        return Err(TooManySubsets { clients, f, limit: SUBSETS });
+    }
+    Ok(())
 }
 
 /// C(n, f), or more than [`SUBSETS`] if that is what it is.

@@ -1,6 +1,9 @@
 //! Rows to aggregate, and recipes applied to them: what the tests of rules share.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod laws;
+pub(crate) mod messages;
+
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Element, Outcome, Recipe, Stack};
 use sottovoce_core::sampling::normal;

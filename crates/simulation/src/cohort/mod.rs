@@ -1,12 +1,16 @@
 //! Who takes part in a round.
 
 mod oort;
+mod standby;
 
 pub use oort::Oort;
+pub use standby::Standby;
+pub(crate) use standby::Told;
 
 use crate::world::{Micros, micros};
 use serde::{Deserialize, Serialize};
 use sottovoce_core::{Address, Purpose, Stream, sampling};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a round's cohort is drawn, among the clients that are there and not at work already.
@@ -81,6 +85,8 @@ pub struct Choice<'a> {
     pub size: Option<u64>,
     /// Whether a client can be chosen; everybody can without it.
     pub eligible: Option<&'a dyn Fn(u64) -> bool>,
+    /// Everybody that can be chosen, kept for the next choice of the round.
+    pub standby: Option<&'a Standby>,
     /// A client's training examples.
     pub examples: &'a dyn Fn(u64) -> u64,
     /// The share of so much time from now on in which a client is there.
@@ -100,6 +106,7 @@ impl<'a> Choice<'a> {
             clients,
             size: None,
             eligible: None,
+            standby: None,
             examples: &|_| 1,
             share_there: &|_, _| 1.0,
             seen: &NOBODY,
@@ -115,8 +122,16 @@ impl<'a> Choice<'a> {
     }
 
     /// Everybody that can be chosen.
-    fn everybody(&self) -> Vec<u64> {
-        (0..self.clients).filter(|client| self.can(*client)).collect()
+    fn everybody(&self) -> Cow<'a, [u64]> {
+        match self.standby {
+            Some(standby) => Cow::Borrowed(standby.everybody(self.clients, |client| self.can(client))),
+            None => (0..self.clients).filter(|client| self.can(*client)).collect(),
+        }
+    }
+
+    /// Clients and their training examples.
+    fn sizes(&self, clients: &[u64]) -> impl Iterator<Item = (u64, f64)> {
+        clients.iter().map(|client| (*client, (self.examples)(*client) as f64))
     }
 }
 
@@ -138,6 +153,11 @@ impl Cohort {
         matches!(self, Self::PowerOfChoice { .. } | Self::Oort(_))
     }
 
+    /// Whether it never chooses clients without training examples.
+    pub(crate) fn weighs(&self) -> bool {
+        matches!(self, Self::BySize { .. } | Self::PowerOfChoice { .. })
+    }
+
     /// The clients chosen, ascending: a pure function of the choice.
     pub fn draw(&self, choice: &Choice<'_>) -> Vec<u64> {
         let mut stream = choice.stream();
@@ -149,20 +169,17 @@ impl Cohort {
                 chosen.retain(|client| choice.can(*client));
                 return chosen;
             }
-            Self::All => return choice.everybody(),
-            Self::BySize { .. } => {
-                weighted(&mut stream, &choice.everybody(), size, |c| (choice.examples)(c) as f64)
-            }
+            Self::All => return choice.everybody().into_owned(),
+            Self::BySize { .. } => weighted(&mut stream, choice.sizes(&choice.everybody()), size),
             Self::LeastAvailable { ahead_seconds, .. } => {
                 let ahead = micros(ahead_seconds);
-                let mut order = choice.everybody();
+                let mut order = choice.everybody().into_owned();
                 sampling::shuffle(&mut stream, &mut order);
                 smallest(order, size, |client| (choice.share_there)(client, ahead))
             }
             Self::PowerOfChoice { candidates, .. } => {
                 let candidates = candidates.max(size);
-                let drawn =
-                    weighted(&mut stream, &choice.everybody(), candidates, |c| (choice.examples)(c) as f64);
+                let drawn = weighted(&mut stream, choice.sizes(&choice.everybody()), candidates);
                 smallest(drawn, size, |client| {
                     choice.seen.get(&client).map_or(f64::NEG_INFINITY, |seen| -f64::from(seen.loss))
                 })
@@ -199,42 +216,58 @@ fn uniform(stream: &mut Stream, choice: &Choice<'_>, size: u64) -> Vec<u64> {
         }
     }
     if (chosen.len() as u64) < size {
-        let mut rest = choice.everybody();
-        rest.retain(|client| !chosen.contains(client));
-        let wanted = (size - chosen.len() as u64).min(rest.len() as u64);
-        let places = sampling::distinct(stream, rest.len() as u64, wanted);
-        chosen.extend(places.into_iter().map(|place| rest[place as usize]));
+        let all = choice.everybody();
+        let taken: Vec<usize> = chosen.iter().filter_map(|client| all.binary_search(client).ok()).collect();
+        let rest = (all.len() - taken.len()) as u64;
+        let places = sampling::distinct(stream, rest, (size - chosen.len() as u64).min(rest));
+        chosen.extend(others(&all, &taken, &places));
     }
     chosen.into_iter().collect()
 }
 
+/// The clients in some places of a list from which those in the places `taken` have gone; all places ascending.
+fn others(all: &[u64], taken: &[usize], places: &[u64]) -> Vec<u64> {
+    let mut before = 0;
+    let mut at = |place: &u64| {
+        while taken.get(before).is_some_and(|taken| *taken <= *place as usize + before) {
+            before += 1;
+        }
+        all[*place as usize + before]
+    };
+    places.iter().map(&mut at).collect()
+}
+
 /// Clients drawn one after the other, each with a probability in proportion to its weight, without replacement; those of
 /// weight 0 never (Efraimidis and Spirakis, Weighted random sampling with a reservoir, IPL 2006).
-fn weighted(stream: &mut Stream, from: &[u64], size: u64, weight: impl Fn(u64) -> f64) -> Vec<u64> {
-    let mut keys = Vec::with_capacity(from.len());
-    for client in from {
-        // 1 - unit lies in (0, 1], so the logarithm is finite.
-        let key = -libm::log(1.0 - sampling::unit(stream)) / weight(*client);
-        if key.is_finite() {
-            keys.push((key, *client));
-        }
-    }
-    keys.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    keys.truncate(size as usize);
-    keys.into_iter().map(|(_, client)| client).collect()
+fn weighted(stream: &mut Stream, from: impl Iterator<Item = (u64, f64)>, size: u64) -> Vec<u64> {
+    // 1 - unit lies in (0, 1], so the logarithm is finite.
+    let key = |(client, weight)| (-libm::log(1.0 - sampling::unit(stream)) / weight, client);
+    first(from.map(key).filter(|(key, _)| key.is_finite()).collect(), size)
 }
 
 /// The clients of the smallest values, of equal ones those that come first.
 fn smallest(from: Vec<u64>, size: u64, value: impl Fn(u64) -> f64) -> Vec<u64> {
-    let mut all: Vec<(f64, u64)> = from.into_iter().map(|client| (value(client), client)).collect();
-    all.sort_by(|a, b| a.0.total_cmp(&b.0));
-    all.truncate(size as usize);
-    all.into_iter().map(|(_, client)| client).collect()
+    let places = first(from.iter().zip(0..).map(|(client, place)| (value(*client), place)).collect(), size);
+    places.into_iter().map(|place| from[place as usize]).collect()
+}
+
+/// What belongs to the smallest keys, in their order, of equal keys the smallest; all of it differs.
+fn first(mut keys: Vec<(f64, u64)>, size: u64) -> Vec<u64> {
+    let order = |a: &(f64, u64), b: &(f64, u64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+    if let Ok(size) = usize::try_from(size)
+        && size < keys.len()
+    {
+        keys.select_nth_unstable_by(size, order);
+        keys.truncate(size);
+    }
+    keys.sort_unstable_by(order);
+    keys.into_iter().map(|(_, of)| of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::Presence;
 
     fn plain(round: u64, clients: u64) -> Choice<'static> {
         Choice::plain(9, round, clients)
@@ -322,6 +355,91 @@ mod tests {
         let cohort = Cohort::PowerOfChoice { size: 4, candidates: 20 };
         // Two have never answered.
         assert_eq!(cohort.draw(&choice), [16, 17, 18, 19]);
+    }
+
+    /// Choices of a round, each without those that were chosen before and those that are gone, against choices that start
+    /// from nothing; and presence is asked for once while nothing changes.
+    #[test]
+    fn what_is_kept_for_the_next_choice_changes_no_draw() {
+        let seen: BTreeMap<u64, Seen> =
+            (0..90).map(|c| (c * 2, Seen { round: 1 + c % 4, loss: (c % 7) as f32, took: c })).collect();
+        let (examples, share) = (|client: u64| client % 5, |client: u64, _| (client % 3) as f64);
+        for cohort in kinds() {
+            let (mut standby, mut asked, mut looks) = (Standby::default(), BTreeSet::new(), 0);
+            for slot in 0..30u64 {
+                // Clients come and go after every ten choices.
+                let (now, until) = (slot, slot / 10 * 10 + 10);
+                let there = |client: u64| !(client * 7 + slot / 10).is_multiple_of(3);
+                let free = |client: u64| !client.is_multiple_of(11) && !asked.contains(&client);
+                let looked = std::cell::Cell::new(looks);
+                standby.at(now);
+                let kept = &standby;
+                let look = |client| {
+                    looked.set(looked.get() + 1);
+                    free(client) && kept.there(Presence { there: there(client), until })
+                };
+                let plain = |client| free(client) && there(client);
+                let choice = Choice {
+                    slot,
+                    examples: &examples,
+                    share_there: &share,
+                    seen: &seen,
+                    size: Some(1 + slot % 3),
+                    ..Choice::plain(4, 5, 200)
+                };
+                let expected = cohort.draw(&Choice { eligible: Some(&plain), ..choice });
+                let drawn = cohort.draw(&Choice { eligible: Some(&look), standby: Some(kept), ..choice });
+                assert_eq!(drawn, expected, "{cohort:?} {slot}");
+                looks = looked.get();
+                standby.chosen(&drawn);
+                asked.extend(drawn);
+            }
+            let by_client = matches!(cohort, Cohort::Uniform { .. } | Cohort::Poisson { .. });
+            assert!(by_client || looks == 3 * 200, "{cohort:?} {looks}");
+        }
+    }
+
+    #[test]
+    fn a_client_tells_its_examples_once() {
+        let (told, asked) = (Told::default(), std::cell::Cell::new(0));
+        let ask = |client: u64| {
+            told.examples(10, client, || {
+                asked.set(asked.get() + 1);
+                client * 3
+            })
+        };
+        for _ in 0..3 {
+            assert!((0..10).all(|client| ask(client) == client * 3));
+        }
+        assert_eq!(asked.get(), 10);
+    }
+
+    #[test]
+    fn those_that_are_left_are_found_by_their_place() {
+        let all = [2, 3, 5, 7, 11, 13];
+        assert_eq!(others(&all, &[], &[0, 3, 5]), [2, 7, 13]);
+        assert_eq!(others(&all, &[0, 1, 4], &[0, 1, 2]), [5, 7, 13]);
+        assert_eq!(others(&all, &[2, 5], &[1, 2, 3]), [3, 7, 11]);
+    }
+
+    /// Of three clients with weights 3, 2 and 1: the pairs that a draw without replacement gives, by hand. Candidates are
+    /// drawn by size, the largest loss of them counts.
+    #[test]
+    fn candidates_are_drawn_by_size_before_losses_are_looked_at() {
+        let examples = |client: u64| 3 - client;
+        // The first has the smallest loss, the last the largest.
+        let seen: BTreeMap<u64, Seen> =
+            (0..3).map(|c| (c, Seen { round: 1, loss: c as f32, took: 0 })).collect();
+        let mut times = [0.0f64; 3];
+        for round in 0..20_000 {
+            let choice = Choice { examples: &examples, seen: &seen, ..plain(round, 3) };
+            times[Cohort::PowerOfChoice { size: 1, candidates: 2 }.draw(&choice)[0] as usize] += 1.0;
+        }
+        // Client 1 is chosen of the pair of 0 and 1, client 2 of the others.
+        let pair = |a: f64, b: f64| a / 6.0 * b / (6.0 - a) + b / 6.0 * a / (6.0 - b);
+        for (times, p) in times.into_iter().zip([0.0, pair(3.0, 2.0), pair(3.0, 1.0) + pair(2.0, 1.0)]) {
+            assert!((times - 20_000.0 * p).abs() <= 4.5 * (20_000.0 * p * (1.0 - p)).sqrt(), "{times} {p}");
+        }
     }
 
     #[test]

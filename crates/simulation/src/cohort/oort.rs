@@ -8,9 +8,9 @@
 //!
 //! Deviations: the root of the mean squared loss is the mean loss of a client's last training, which is what messages
 //! hold; `T` is configured where the paper paces it by itself; those that have never answered are explored uniformly, as
-//! nothing is known of their speed. Cost: a sort of the population.
+//! nothing is known of their speed. Cost: linear in the clients that have answered, over a list of those that can be chosen.
 
-use super::{Choice, weighted};
+use super::{Choice, Seen, others, weighted};
 use crate::world::micros;
 use serde::{Deserialize, Serialize};
 use sottovoce_core::{Stream, sampling};
@@ -72,46 +72,52 @@ impl Default for Oort {
 
 impl Oort {
     pub(super) fn draw(&self, stream: &mut Stream, choice: &Choice<'_>, size: u64) -> Vec<u64> {
-        let (known, unknown): (Vec<u64>, Vec<u64>) =
-            choice.everybody().into_iter().partition(|client| choice.seen.contains_key(client));
+        let all = choice.everybody();
+        let (known, places): (Vec<(u64, Seen)>, Vec<usize>) = choice
+            .seen
+            .iter()
+            .filter_map(|(client, seen)| Some(((*client, *seen), all.binary_search(client).ok()?)))
+            .unzip();
+        let unknown = (all.len() - known.len()) as u64;
         let share = (self.exploration * libm::pow(self.decay, choice.round as f64)).max(LEAST);
         let explored = ((share * size as f64) as u64).max(size.saturating_sub(known.len() as u64));
-        let explored = explored.min(unknown.len() as u64);
+        let explored = explored.min(unknown);
         let mut chosen = self.exploit(stream, choice, &known, size.saturating_sub(explored));
-        let places = sampling::distinct(stream, unknown.len() as u64, explored.min(size));
-        chosen.extend(places.into_iter().map(|place| unknown[place as usize]));
+        let drawn = sampling::distinct(stream, unknown, explored.min(size));
+        chosen.extend(others(&all, &places, &drawn));
         chosen
     }
 
     /// Those of high utility, drawn in proportion to it.
-    fn exploit(&self, stream: &mut Stream, choice: &Choice<'_>, known: &[u64], size: u64) -> Vec<u64> {
+    fn exploit(
+        &self,
+        stream: &mut Stream,
+        choice: &Choice<'_>,
+        known: &[(u64, Seen)],
+        size: u64,
+    ) -> Vec<u64> {
         let Some(last) = (size.min(known.len() as u64) as usize).checked_sub(1) else { return Vec::new() };
         let utilities = self.utilities(choice, known);
         let mut order = utilities.clone();
-        order.sort_unstable_by(|a, b| b.total_cmp(a));
-        let cut = CUT_OFF * order[last];
-        let (pool, utilities): (Vec<u64>, Vec<f64>) =
-            known.iter().zip(utilities).filter(|(_, utility)| *utility >= cut).unzip();
-        let of = |client| pool.binary_search(&client).map_or(0.0, |place| utilities[place]);
+        let cut = CUT_OFF * *order.select_nth_unstable_by(last, |a, b| b.total_cmp(a)).1;
+        let pool = known.iter().zip(utilities).filter(|(_, utility)| *utility >= cut);
         // A utility of nothing can be drawn, too, if there is nobody else.
-        weighted(stream, &pool, size, |client| of(client).max(1e-12))
+        weighted(stream, pool.map(|((client, _), utility)| (*client, utility.max(1e-12))), size)
     }
 
-    fn utilities(&self, choice: &Choice<'_>, known: &[u64]) -> Vec<f64> {
-        let seen = |client: &u64| choice.seen[client];
+    fn utilities(&self, choice: &Choice<'_>, known: &[(u64, Seen)]) -> Vec<f64> {
         let statistical: Vec<f64> = known
             .iter()
-            .map(|client| (choice.examples)(*client) as f64 * f64::from(seen(client).loss).max(0.0))
+            .map(|(client, seen)| (choice.examples)(*client) as f64 * f64::from(seen.loss).max(0.0))
             .collect();
         let mut order = statistical.clone();
-        order.sort_unstable_by(f64::total_cmp);
-        let clip = order[((order.len() - 1) as f64 * CLIP) as usize].max(f64::MIN_POSITIVE);
+        let place = ((order.len() - 1) as f64 * CLIP) as usize;
+        let clip = order.select_nth_unstable_by(place, f64::total_cmp).1.max(f64::MIN_POSITIVE);
         let rounds = libm::log(choice.round.max(1) as f64);
         known
             .iter()
             .zip(statistical)
-            .map(|(client, utility)| {
-                let seen = seen(client);
+            .map(|((_, seen), utility)| {
                 let uncertain = libm::sqrt(0.1 * rounds / seen.round.max(1) as f64);
                 let slow = self.preferred_seconds.map_or(1.0, |preferred| {
                     let share = micros(preferred) as f64 / seen.took.max(1) as f64;
@@ -125,7 +131,7 @@ impl Oort {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cohort, Seen};
+    use super::super::Cohort;
     use super::*;
     use std::collections::BTreeMap;
 
@@ -157,5 +163,72 @@ mod tests {
         let choice = Choice { seen: &seen, ..Choice::plain(1, 0, 100) };
         let drawn = Cohort::Oort(Oort { size: 20, ..Oort::default() }).draw(&choice);
         assert_eq!(drawn.iter().filter(|c| **c >= 50).count(), 18);
+    }
+
+    /// Exploration decays by what is left of it from round to round, down to a fifth.
+    #[test]
+    fn exploration_decays_from_round_to_round() {
+        let seen: BTreeMap<u64, Seen> = (0..50).map(|c| (c, Seen { round: 1, loss: 1.0, took: 1 })).collect();
+        let oort = Oort { size: 40, exploration: 0.8, decay: 0.5, ..Oort::default() };
+        // 0.8, 0.4, 0.2 of 40, then a fifth.
+        for (round, unknown) in [(0, 32), (1, 16), (2, 8), (3, 8), (50, 8)] {
+            let drawn = Cohort::Oort(oort).draw(&Choice { seen: &seen, ..Choice::plain(1, round, 100) });
+            assert_eq!(drawn.iter().filter(|c| **c >= 50).count(), unknown, "{round}");
+        }
+    }
+
+    /// Algorithm 1, line by line, for 41 clients: of the sorted utilities the 39th is the 95 % quantile.
+    #[test]
+    fn utilities_are_those_of_the_paper() {
+        let (loss, examples) = (|c: u64| 0.5 + (c * 17 % 41) as f32, |c: u64| 1 + c * 5 % 7);
+        let known: Vec<(u64, Seen)> =
+            (0..41).map(|c| (c, Seen { round: 1 + c % 9, loss: loss(c), took: c * 1_000_000 })).collect();
+        let choice = Choice { examples: &examples, ..Choice::plain(1, 30, 41) };
+        let statistical = |c: u64| examples(c) as f64 * f64::from(loss(c));
+        let mut sorted: Vec<f64> = (0..41).map(statistical).collect();
+        sorted.sort_by(f64::total_cmp);
+        let clip = sorted[38];
+        for (penalty, preferred) in [(2.0, Some(10.0)), (0.5, Some(10.0)), (2.0, None)] {
+            let oort = Oort { penalty, preferred_seconds: preferred, ..Oort::default() };
+            for ((c, seen), utility) in known.iter().zip(oort.utilities(&choice, &known)) {
+                let uncertain = (0.1 * libm::log(30.0) / seen.round as f64).sqrt();
+                let mut expected = statistical(*c).min(clip) / clip + uncertain;
+                if let Some(preferred) = preferred
+                    && *c as f64 > preferred
+                {
+                    expected *= libm::pow(preferred / *c as f64, penalty);
+                }
+                assert!((utility - expected).abs() < 1e-12, "{c}: {utility}, not {expected}");
+            }
+        }
+    }
+
+    /// Utilities 1, 1, 0.96, 0.94 and 0.1, of which the quantile is 1, and nothing is uncertain in round 1. Up to two wanted
+    /// clients the pool ends at 0.95 · 1, with three at 0.95 · 0.96, with four at 0.95 · 0.94.
+    #[test]
+    fn the_pool_ends_at_the_cut_off_and_is_drawn_in_proportion() {
+        let losses = [1.0f32, 1.0, 0.96, 0.94, 0.1];
+        let seen: BTreeMap<u64, Seen> =
+            losses.iter().zip(0..).map(|(loss, c)| (c, Seen { round: 1, loss: *loss, took: 1 })).collect();
+        let times = |size: u64, draws: u64| {
+            let mut times = [0.0f64; 5];
+            for slot in 0..draws {
+                let choice = Choice { seen: &seen, slot, ..Choice::plain(1, 1, 5) };
+                for client in Cohort::Oort(Oort { size, ..Oort::default() }).draw(&choice) {
+                    times[client as usize] += 1.0;
+                }
+            }
+            times
+        };
+        let draws = 200_000.0;
+        let one = times(1, 200_000);
+        for (times, utility) in one.into_iter().zip([1.0, 1.0, 0.96]) {
+            let p = utility / 2.96;
+            assert!((times - draws * p).abs() < 4.5 * (draws * p * (1.0 - p)).sqrt(), "{one:?}");
+        }
+        for (size, pool) in [(1, 3), (2, 3), (3, 4), (4, 4), (5, 5)] {
+            let times = times(size, 1000);
+            assert!((0..5).all(|c| (times[c] > 0.0) == (c < pool)), "{size}: {times:?}");
+        }
     }
 }

@@ -6,17 +6,18 @@
 
 use super::{Engine, Sent, Tap, checksum_of};
 use crate::chain::Leaves;
+use crate::cohort::Standby;
 use crate::lanes::Lane;
 use crate::pace::{Flight, Late, Pace};
 use crate::report::{Accepted, RoundError, RoundReport, Times};
 use crate::summary::CohortSummary;
-use crate::world::{Ask, Micros, SECOND, World, micros};
+use crate::world::{Ask, Awaited, LOOKS, Micros, SECOND, World, micros};
 use sottovoce_aggregator::{Rejection, StaleUpdate};
 use sottovoce_core::wire::UpdateHead;
-use sottovoce_core::{Algorithm, Checksum, ClientError, ClientId, Population, Stale, Summing, Values};
+use sottovoce_core::{Checksum, ClientError, ClientId, LedgerLine, Population, Stale, Summing, Values};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long the server waits where nobody is there.
+/// How long the server waits where nobody is there, before it looks again.
 const WAIT: Micros = 60 * SECOND;
 /// Days without anybody after which a run is given up.
 const DAYS: u64 = 30;
@@ -31,14 +32,16 @@ struct Happened {
     /// Asked, on their way to being trained: with when they will be, in the order of asking.
     training: Vec<(Ask, Micros)>,
     /// Messages of those that were asked, whatever became of them.
-    sent: BTreeMap<u64, Sent>,
+    sent: BTreeMap<u64, LedgerLine>,
     /// Heard of in time, with a message.
     arrived: Vec<Flight>,
     /// Heard of without one.
     dropped: Vec<(Micros, u64, ClientError)>,
+    /// Everybody that can be asked.
+    standby: Standby,
 }
 
-impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
+impl<P: Population> Engine<'_, P> {
     /// A round in virtual time.
     pub(super) fn timed(&mut self, world: &World, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
         let began = self.state.clock.now;
@@ -69,7 +72,7 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
             && size.is_some()
             && self.state.clock.flights.is_empty()
         {
-            self.wait(&mut waited)?;
+            self.wait(world, happened, &mut waited)?;
         }
         self.train(world, happened, tap);
         let round = self.state.round;
@@ -77,8 +80,8 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
         let mut goal = size.unwrap_or(left);
         let last =
             deadline.map_or(Micros::MAX, |seconds| self.state.clock.now.saturating_add(micros(seconds)));
-        while left > 0 && goal > 0 && self.state.clock.flights[0].at <= last {
-            let flight = self.state.clock.flights.remove(0);
+        while left > 0 && goal > 0 {
+            let Some(flight) = self.next_flight(last) else { break };
             if flight.round == round {
                 left -= 1;
                 goal -= u64::from(flight.answer.is_ok());
@@ -92,8 +95,7 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
             let next =
                 self.state.clock.flights.first().map_or(WAIT, |f| f.at.saturating_sub(self.state.clock.now));
             self.state.clock.now = self.state.clock.now.saturating_add(next.clamp(1, WAIT));
-            while self.state.clock.flights.first().is_some_and(|f| f.at <= self.state.clock.now) {
-                let flight = self.state.clock.flights.remove(0);
+            while let Some(flight) = self.next_flight(self.state.clock.now) {
                 self.hear(flight, happened);
             }
         }
@@ -133,45 +135,63 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
                     self.train(world, happened, tap);
                 }
                 (Some(at), _) => {
-                    while (happened.arrived.len() as u64) < buffer
-                        && self.state.clock.flights.first().is_some_and(|f| f.at == at)
-                    {
-                        let flight = self.state.clock.flights.remove(0);
+                    while (happened.arrived.len() as u64) < buffer {
+                        let Some(flight) = self.next_flight(at) else { break };
                         self.hear(flight, happened);
                     }
                 }
                 _ if happened.asked.union(&happened.heard).count() as u64 == self.population.clients() => {
                     break;
                 }
-                _ => self.wait(&mut waited)?,
+                // An invitation of its own, every time that the server looks.
+                _ => slot += self.wait(world, happened, &mut waited)? - 1,
             }
         }
         self.train(world, happened, tap);
         Ok(())
     }
 
-    /// Time passes, because nobody is there.
-    fn wait(&mut self, waited: &mut Micros) -> Result<(), RoundError> {
-        *waited += WAIT;
-        if *waited > DAYS * 86_400 * SECOND {
-            return Err(RoundError::Nobody { round: self.state.round, days: DAYS });
+    /// The next client that is heard of until then.
+    fn next_flight(&mut self, until: Micros) -> Option<Flight> {
+        let flights = &mut self.state.clock.flights;
+        if flights.first()?.at <= until { flights.pop_first() } else { None }
+    }
+
+    /// Time passes, because nobody is there: as often as the server looks until somebody is. `waited` is how often it has
+    /// looked in this round.
+    fn wait(&mut self, world: &World, happened: &Happened, waited: &mut u64) -> Result<u64, RoundError> {
+        const DAY: Micros = 86_400 * SECOND;
+        let clock = &self.state.clock;
+        let Happened { asked, heard, .. } = happened;
+        let busy = |c: &u64| asked.contains(c) || heard.contains(c) || clock.flights.is_busy(*c);
+        let can_be = |client| !self.plan.cohort.weighs() || self.told(client) > 0;
+        let clients = (0..self.population.clients()).filter(|client| !busy(client) && can_be(*client));
+        let awaited = world.first_there(clients, clock.now, WAIT, DAYS * DAY / WAIT - *waited, LOOKS);
+        let (Awaited::After(times) | Awaited::NotIn(times)) = awaited;
+        *waited += times;
+        self.state.clock.now = self.state.clock.now.saturating_add(times * WAIT);
+        match awaited {
+            Awaited::After(times) => Ok(times),
+            Awaited::NotIn(_) => {
+                Err(RoundError::Nobody { round: self.state.round, days: (*waited * WAIT).div_ceil(DAY) })
+            }
         }
-        self.state.clock.now = self.state.clock.now.saturating_add(WAIT);
-        Ok(())
     }
 
     /// Asks clients that are there and not at work; returns how many. Those that will not have trained are in flight from
     /// now on, as what they will be heard of by.
     fn invite(&mut self, world: &World, slot: u64, size: Option<u64>, happened: &mut Happened) -> u64 {
         let (clock, at) = (&self.state.clock, self.state.clock.now);
-        let away = |c| !world.is_there(c, at);
-        let met = |c| happened.asked.contains(&c) || happened.heard.contains(&c);
-        let eligible = |c| !met(c) && !clock.is_busy(c) && !away(c);
+        happened.standby.at(at);
         let nobody_yet = happened.asked.is_empty() && happened.heard.is_empty();
-        let everybody = world.is_always_there() && clock.flights.is_empty() && nobody_yet;
-        let eligible = (!everybody).then_some(&eligible as &dyn Fn(u64) -> bool);
+        let open = world.is_always_there() && clock.flights.is_empty() && nobody_yet;
+        let Happened { asked, heard, standby, .. } = &*happened;
+        let free = |c| !asked.contains(&c) && !heard.contains(&c) && !clock.flights.is_busy(c);
+        let eligible = |c| free(c) && standby.there(world.presence(c, at));
+        let eligible = (!open).then_some(&eligible as &dyn Fn(u64) -> bool);
         let (round, base, down) = (self.state.round, self.base, self.broadcast_bytes());
-        let asked = self.choose(slot, size, eligible);
+        let asked = self.choose(slot, size, eligible, (!open).then_some(standby));
+        happened.standby.chosen(&asked);
         let number = asked.len() as u64;
         for client in asked {
             happened.asked.insert(client);
@@ -181,13 +201,14 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
                 Ok(trained) => happened.training.push((ask, trained)),
                 Err((then, why)) => {
                     let answer = Err(why);
-                    self.state.clock.await_flight(Flight {
+                    self.state.clock.flights.insert(Flight {
                         client,
                         round,
                         base,
                         asked: at,
                         at: then,
                         answer,
+                        state: Vec::new(),
                     });
                 }
             }
@@ -207,22 +228,25 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
         let answers = self.ask(&clients, tap, |_, _, message, sent| (message.to_vec(), sent));
         for ((ask, trained), answer) in asks.into_iter().zip(answers) {
             let Ask { client, round, at: asked, .. } = ask;
-            let (at, answer) = match answer {
-                Err(why) => (asked, Err(why)),
-                Ok((message, sent)) => match world.send(&ask, trained, message.len() as u64) {
-                    Ok(arrives) => {
-                        happened.sent.insert(client, sent);
-                        (arrives, Ok(message))
-                    }
-                    Err((at, why)) => {
-                        if matches!(why, ClientError::AnswerLost { .. }) {
-                            happened.sent.insert(client, sent);
+            let (at, answer, state) = match answer {
+                Err(why) => (asked, Err(why), Vec::new()),
+                Ok((message, Sent { line, state })) => {
+                    match world.send(&ask, trained, message.len() as u64) {
+                        Ok(arrives) => {
+                            happened.sent.insert(client, line);
+                            (arrives, Ok(message), state)
                         }
-                        (at, Err(why))
+                        Err((at, why)) => {
+                            if matches!(why, ClientError::AnswerLost { .. }) {
+                                happened.sent.insert(client, LedgerLine { state: None, ..line });
+                            }
+                            (at, Err(why), Vec::new())
+                        }
                     }
-                },
+                }
             };
-            self.state.clock.await_flight(Flight { client, round, base: self.base, asked, at, answer });
+            let base = self.base;
+            self.state.clock.flights.insert(Flight { client, round, base, asked, at, answer, state });
         }
     }
 
@@ -238,7 +262,7 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
 
     /// The server takes what has arrived and makes its step.
     fn close(&mut self, began: Micros, happened: Happened, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
-        let Happened { asked, sent, mut arrived, mut dropped, .. } = happened;
+        let Happened { asked, mut sent, mut arrived, mut dropped, .. } = happened;
         let asked: Vec<u64> = asked.into_iter().collect();
         let (broadcast, bytes_down) = (self.checksum, asked.len() as u64 * self.broadcast_bytes());
         // What was heard of first matters to what stale updates are mixed into; elsewhere clients are in their order.
@@ -247,27 +271,23 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
         dropped.sort_unstable_by_key(|(_, client, _)| *client);
         let results = self.receive(&arrived);
 
-        let (mut accepted, mut rejected, mut took) = (vec![], vec![], vec![]);
-        for (flight, result) in arrived.iter().zip(&results) {
+        let messages = self.messages(&sent, &arrived, &results, &dropped);
+        let (mut accepted, mut rejected, mut took, mut states) = (vec![], vec![], vec![], BTreeMap::new());
+        for (flight, result) in arrived.iter_mut().zip(&results) {
             let client = ClientId(flight.client);
             match result {
                 Ok(head) => {
                     accepted.push(Accepted { client, weight: head.weight, loss: head.loss });
                     took.push(flight.at - flight.asked);
+                    states.insert(flight.client, std::mem::take(&mut flight.state));
                 }
-                Err(why) => rejected.push((client, why.clone())),
+                Err(why) => {
+                    rejected.push((client, why.clone()));
+                    forget(&mut sent, flight);
+                }
             }
         }
-        let leaves = Leaves {
-            cohort: checksum_of(&asked),
-            broadcast,
-            shards: leaf(&sent, |sent| Some(sent.line.source)),
-            messages: self.messages(&sent, &arrived, &results, &dropped),
-            states: leaf(&sent, |sent| sent.line.state),
-            aggregate: Checksum::default(),
-            server: Checksum::default(),
-            evaluation: Checksum::default(),
-        };
+        self.all_diverged(arrived.len(), dropped.iter().map(|(_, _, why)| why))?;
         let weight: u64 = accepted.iter().map(|a| a.weight).sum();
         let mut stale = Vec::new();
         let bases = std::mem::take(&mut self.state.clock.bases);
@@ -279,19 +299,40 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
                 stale.push(Stale { rounds, share, base: bases.get(&round).map_or(&[], |base| base) });
             }
         }
-        let kept = self.algorithm.keeps_bases() && self.awaits(self.state.round);
+        let kept = self.facts.keeps_bases && self.awaits(self.state.round);
         let present = kept.then(|| Values(self.state.params.values().to_vec()));
-        let mut aggregate = Checksum::default();
+        let (mut aggregate, mut skipped) = (Checksum::default(), None);
         if !arrived.is_empty() {
-            aggregate = self.apply(asked.len() as u64, &rejected, &stale, tap)?;
+            match self.apply(asked.len() as u64, &rejected, &stale, tap)? {
+                Ok(checksum) => aggregate = checksum,
+                Err(why) => skipped = Some(why),
+            }
+        }
+        if skipped.is_some() {
+            arrived.iter().for_each(|flight| forget(&mut sent, flight));
+            states.clear();
         }
         let number = stale.len() as u64;
         self.state.clock.bases = bases;
         self.state.clock.bases.extend(present.map(|values| (self.state.round, values)));
         let awaited: BTreeSet<u64> = self.state.clock.flights.iter().map(|f| f.round).collect();
         self.state.clock.bases.retain(|round, _| awaited.contains(round));
-        self.remember(accepted.iter().zip(took));
-        let ledger = self.keep(sent.into_values().collect())?;
+        if skipped.is_none() {
+            self.remember(accepted.iter().zip(took));
+        }
+        states.retain(|_, state| !state.is_empty());
+        let leaves = Leaves {
+            cohort: checksum_of(&asked),
+            broadcast,
+            shards: leaf(sent.iter().map(|(client, line)| (*client, line.source))),
+            messages,
+            states: leaf(states.iter().map(|(client, state)| (*client, Checksum::of(state)))),
+            aggregate,
+            server: self.checksum,
+            evaluation: Checksum::default(),
+        };
+        self.keep(states)?;
+        let ledger: Vec<LedgerLine> = sent.into_values().collect();
         Ok(RoundReport {
             round: self.state.round,
             cohort: asked.len() as u64,
@@ -305,9 +346,10 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
                 stale: number,
             }),
             params: self.base,
-            leaves: Leaves { aggregate, server: self.checksum, ..leaves },
+            leaves,
             accepted,
             rejected,
+            skipped,
             dropped: dropped.into_iter().map(|(_, client, why)| (ClientId(client), why)).collect(),
             ledger,
         })
@@ -323,7 +365,7 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
         let clients: Vec<u64> = arrived.iter().map(|f| f.client).collect();
         self.prepare(clients.len());
         let (round, base) = (self.state.round, self.base);
-        let open = self.plan.aggregation.open(self.format.message().clone(), round, base, &clients);
+        let open = self.plan.aggregation.open(&self.format, round, base, &clients);
         let order: Vec<usize> = (0..clients.len()).collect();
         self.lanes.over(&order, |Lane { part, .. }, place| {
             let flight = &arrived[place];
@@ -345,14 +387,14 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
     /// What left clients in this round, and what became of those that were heard of, and when.
     fn messages(
         &self,
-        sent: &BTreeMap<u64, Sent>,
+        sent: &BTreeMap<u64, LedgerLine>,
         arrived: &[Flight],
         results: &[Result<UpdateHead, Rejection>],
         dropped: &[(Micros, u64, ClientError)],
     ) -> Checksum {
         let mut all = Summing::default();
-        for (client, sent) in sent {
-            all.number(*client).bytes(&sent.line.checksum.0);
+        for (client, line) in sent {
+            all.number(*client).bytes(&line.checksum.0);
         }
         for (flight, result) in arrived.iter().zip(results) {
             let why = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
@@ -365,12 +407,17 @@ impl<A: Algorithm, P: Population<A>> Engine<'_, A, P> {
     }
 }
 
-fn leaf(sent: &BTreeMap<u64, Sent>, of: impl Fn(&Sent) -> Option<Checksum>) -> Checksum {
+/// What a client would have kept of an answer that does not count.
+fn forget(sent: &mut BTreeMap<u64, LedgerLine>, flight: &Flight) {
+    if let Some(line) = sent.get_mut(&flight.client).filter(|line| line.round == flight.round) {
+        line.state = None;
+    }
+}
+
+fn leaf(of: impl Iterator<Item = (u64, Checksum)>) -> Checksum {
     let mut all = Summing::default();
-    for (client, sent) in sent {
-        if let Some(checksum) = of(sent) {
-            all.number(*client).bytes(&checksum.0);
-        }
+    for (client, checksum) in of {
+        all.number(client).bytes(&checksum.0);
     }
     all.finish()
 }

@@ -1,6 +1,6 @@
 //! When clients are there.
 
-use super::{Micros, SECOND, Trace, micros};
+use super::{Micros, Presence, SECOND, Trace, micros};
 use serde::{Deserialize, Serialize};
 use sottovoce_core::{Address, Purpose, sampling};
 use std::path::PathBuf;
@@ -57,29 +57,25 @@ fn ten() -> f64 {
 }
 
 impl Availability {
-    pub(super) fn is_there(&self, seed: u64, trace: Option<&Trace>, client: u64, at: Micros) -> bool {
+    /// Hours by which a client's clock is ahead.
+    pub(super) fn ahead(&self, seed: u64, client: u64) -> f64 {
         match self {
-            Self::Trace { .. } => trace.is_none_or(|trace| trace.is_there(client, at)),
-            Self::Day(curve) => curve.is_there(seed, client, at / curve.stretch()),
+            Self::Day(curve) => curve.ahead(seed, client),
+            Self::Trace { .. } => 0.0,
         }
     }
 
-    pub(super) fn leaves(
+    /// Whether a client whose clock is so many hours ahead is there.
+    pub(super) fn presence(
         &self,
         seed: u64,
         trace: Option<&Trace>,
-        client: u64,
-        from: Micros,
-        until: Micros,
-    ) -> Option<Micros> {
+        (client, ahead): (u64, f64),
+        at: Micros,
+    ) -> Presence {
         match self {
-            Self::Trace { .. } => trace?.leaves(client, from, until),
-            Self::Day(curve) => {
-                let stretch = curve.stretch();
-                let last = until.div_ceil(stretch);
-                let gone = (from / stretch..last).find(|place| !curve.is_there(seed, client, *place))?;
-                Some((gone * stretch).max(from))
-            }
+            Self::Trace { .. } => trace.map_or(Presence::ALWAYS, |trace| trace.presence(client, at)),
+            Self::Day(curve) => curve.presence(seed, (client, ahead), at),
         }
     }
 }
@@ -89,9 +85,28 @@ impl DayCurve {
         micros(self.minutes * 60.0).max(1)
     }
 
-    fn is_there(&self, seed: u64, client: u64, stretch: u64) -> bool {
+    fn ahead(&self, seed: u64, client: u64) -> f64 {
+        if self.spread_hours == 0.0 {
+            return 0.0;
+        }
         let device = Address::new(seed, Purpose::Device).client(client).slot(1);
-        let ahead = (sampling::unit(&mut device.stream()) - 0.5) * self.spread_hours;
+        (sampling::unit(&mut device.stream()) - 0.5) * self.spread_hours
+    }
+
+    fn presence(&self, seed: u64, client: (u64, f64), at: Micros) -> Presence {
+        // Nothing is drawn where the whole day is certain.
+        if self.peak.min(self.trough) >= 1.0 {
+            return Presence::ALWAYS;
+        }
+        if self.peak.max(self.trough) <= 0.0 {
+            return Presence::NEVER;
+        }
+        let stretch = self.stretch();
+        let place = at / stretch;
+        Presence { there: self.is_there(seed, client, place), until: (place + 1).saturating_mul(stretch) }
+    }
+
+    fn is_there(&self, seed: u64, (client, ahead): (u64, f64), stretch: u64) -> bool {
         let hour = (stretch * self.stretch()) as f64 / (3600 * SECOND) as f64 + ahead;
         let angle = (hour - self.peak_hour) * (std::f64::consts::PI / 12.0);
         let height = 0.5 + 0.5 * libm::cos(angle);
@@ -108,22 +123,50 @@ mod tests {
     #[test]
     fn the_curve_has_its_peak_and_its_trough() {
         let day = DayCurve { peak: 0.9, trough: 0.1, peak_hour: 20.0, spread_hours: 0.0, minutes: 10.0 };
-        let share = |hour: u64| (0..4000).filter(|c| day.is_there(3, *c, hour * 6)).count() as f64 / 4000.0;
+        let share =
+            |hour: u64| (0..4000).filter(|c| day.is_there(3, (*c, 0.0), hour * 6)).count() as f64 / 4000.0;
         for (hour, expected) in [(20, 0.9), (8, 0.1), (2, 0.5), (14, 0.5), (44, 0.9)] {
             assert!((share(hour) - expected).abs() < 0.04, "{hour}: {}", share(hour));
         }
     }
 
+    /// Whether each of some clients is there in some stretches, by the formula of the curve from the two uniform numbers of
+    /// its addresses: clocks of the whole spread are half of it ahead or behind.
     #[test]
-    fn leaving_is_the_first_stretch_without_the_client() {
-        let day = DayCurve { peak: 0.7, trough: 0.7, peak_hour: 0.0, spread_hours: 6.0, minutes: 1.0 };
-        let availability = Availability::Day(day);
-        let minute = 60 * SECOND;
-        for client in 0..200 {
-            let from = 90 * SECOND;
-            let leaves = availability.leaves(5, None, client, from, 10 * minute);
-            let first = (1..10).find(|place| !availability.is_there(5, None, client, place * minute));
-            assert_eq!(leaves, first.map(|place| (place * minute).max(from)));
+    fn presence_is_what_its_numbers_say() {
+        let day = DayCurve { peak: 0.8, trough: 0.1, peak_hour: 21.0, spread_hours: 10.0, minutes: 15.0 };
+        for client in 0..400 {
+            let unit = |purpose, slot| {
+                sampling::unit(&mut Address::new(3, purpose).client(client).slot(slot).stream())
+            };
+            let ahead = 10.0 * unit(Purpose::Device, 1) - 5.0;
+            assert!((day.ahead(3, client) - ahead).abs() < 1e-12);
+            for stretch in 0..192 {
+                let hour = 0.25 * stretch as f64 + ahead;
+                let cosine = libm::cos((hour - 21.0) / 24.0 * 2.0 * std::f64::consts::PI);
+                let probability = (0.8 + 0.1) / 2.0 + (0.8 - 0.1) / 2.0 * cosine;
+                let drawn = unit(Purpose::Availability, stretch);
+                let presence = day.presence(3, (client, ahead), stretch * 900 * SECOND + 5);
+                assert!((drawn - probability).abs() < 1e-9 || presence.there == (drawn < probability));
+                assert_eq!(presence.until, (stretch + 1) * 900 * SECOND);
+            }
+        }
+    }
+
+    /// Over clocks that are spread evenly by S hours the cosine keeps sin(πS/24) / (πS/24) of its height.
+    #[test]
+    fn clocks_that_are_spread_flatten_the_curve() {
+        let day = DayCurve { peak: 1.0, trough: 0.0, peak_hour: 20.0, spread_hours: 12.0, minutes: 60.0 };
+        let n = 40_000u64;
+        for hour in [2u64, 8, 17, 20] {
+            let there = (0..n).filter(|c| day.is_there(3, (*c, day.ahead(3, *c)), hour)).count() as f64;
+            let angle = std::f64::consts::PI / 12.0;
+            let flat = libm::sin(angle * 6.0) / (angle * 6.0);
+            let p = 0.5 + 0.5 * flat * libm::cos((hour as f64 - 20.0) * angle);
+            assert!(
+                (there - n as f64 * p).abs() < 4.5 * (n as f64 * p * (1.0 - p)).sqrt(),
+                "{hour}: {there}"
+            );
         }
     }
 }

@@ -117,4 +117,52 @@ mod tests {
         let steady = DeviceClass { speed: 0.5, ..DeviceClass::default() };
         assert_eq!(steady.slowness(1, 9, 9), 2.0);
     }
+
+    #[test]
+    fn three_classes_have_their_shares_and_no_other_reads_them() {
+        let class =
+            |name: &str, share| DeviceClass { name: name.to_owned(), share, ..DeviceClass::default() };
+        let classes = [class("a", 5.0), class("b", 0.5), class("c", 4.5)];
+        let mut times = [0.0f64; 3];
+        for client in 0..40_000 {
+            let name = &of(&classes, 2, client).unwrap().name;
+            times[classes.iter().position(|class| class.name == *name).unwrap()] += 1.0;
+        }
+        for (times, p) in times.into_iter().zip([0.5, 0.05, 0.45]) {
+            assert!((times - 40_000.0 * p).abs() < 4.5 * (40_000.0 * p * (1.0 - p)).sqrt(), "{times} {p}");
+        }
+    }
+
+    /// Of each client, round and seed a number of its own: what its address draws, as the logarithm.
+    #[test]
+    fn pace_belongs_to_client_and_round() {
+        let class = DeviceClass { speed: 4.0, pace_spread: 0.3, ..DeviceClass::default() };
+        let mut seen = std::collections::BTreeSet::new();
+        for (seed, round, client) in [(1, 2, 3), (1, 3, 2), (1, 2, 4), (2, 2, 3), (1, 5, 3)] {
+            let normal =
+                sampling::normal(&mut Address::new(seed, Purpose::Pace).round(round).client(client).stream());
+            let slowness = class.slowness(seed, round, client);
+            assert!((libm::log(slowness * 4.0) - 0.3 * normal).abs() < 1e-12);
+            seen.insert(slowness.to_bits());
+        }
+        assert_eq!(seen.len(), 5);
+    }
+
+    #[test]
+    fn each_direction_has_its_bandwidth_and_memory_its_edge() {
+        let class = DeviceClass {
+            up_mbps: Some(2.0),
+            down_mbps: Some(16.0),
+            memory_mb: Some(3),
+            ..DeviceClass::default()
+        };
+        assert_eq!((class.download(1_000_000), class.upload(1_000_000)), (500_000, 4_000_000));
+        let unlimited = DeviceClass::default();
+        assert_eq!((unlimited.download(u64::MAX), unlimited.upload(u64::MAX)), (0, 0));
+        // Training takes twice the model: one and a half MiB just fit.
+        let edge = 3 << 19;
+        assert_eq!(class.lacks(edge), None);
+        assert_eq!(class.lacks(edge + 1), Some((2 * edge + 2, 3 << 20)));
+        assert_eq!(unlimited.lacks(u64::MAX), None);
+    }
 }

@@ -11,11 +11,13 @@
 mod availability;
 mod churn;
 mod devices;
+mod presence;
 mod trace;
 
 pub use availability::{Availability, DayCurve};
 pub use churn::Churn;
 pub use devices::DeviceClass;
+pub(crate) use presence::{Awaited, LOOKS, Presence};
 pub use trace::{Trace, TraceError};
 
 use serde::{Deserialize, Serialize};
@@ -106,30 +108,6 @@ impl World {
         self.config.availability.is_none() && self.config.churn.is_none()
     }
 
-    /// Whether a client is there.
-    pub(crate) fn is_there(&self, client: u64, at: Micros) -> bool {
-        let member = self.config.churn.is_none_or(|churn| churn.stay(self.seed, client).contains(&at));
-        member
-            && self
-                .config
-                .availability
-                .as_ref()
-                .is_none_or(|a| a.is_there(self.seed, self.trace.as_ref(), client, at))
-    }
-
-    /// When a client that is there at `from` goes away, if it does before `until`.
-    pub(crate) fn leaves(&self, client: u64, from: Micros, until: Micros) -> Option<Micros> {
-        let for_good =
-            self.config.churn.map(|churn| churn.stay(self.seed, client).end).filter(|end| *end < until);
-        let until = for_good.unwrap_or(until);
-        let offline = self
-            .config
-            .availability
-            .as_ref()
-            .and_then(|a| a.leaves(self.seed, self.trace.as_ref(), client, from, until));
-        offline.or(for_good)
-    }
-
     /// When the client has trained, or when and why it does not.
     pub(crate) fn train(&self, ask: &Ask) -> Result<Micros, (Micros, ClientError)> {
         let client = ClientId(ask.client);
@@ -169,12 +147,6 @@ impl World {
 
     fn failure(&self, ask: &Ask) -> Address {
         Address::new(self.seed, Purpose::Failure).round(ask.round).client(ask.client)
-    }
-
-    /// Share of a stretch of time in which a client is there, looked at in sixteen places.
-    pub(crate) fn share_there(&self, client: u64, from: Micros, length: Micros) -> f64 {
-        let times = (0..16).map(|i| from.saturating_add(length / 16 * i));
-        times.filter(|at| self.is_there(client, *at)).count() as f64 / 16.0
     }
 }
 
@@ -247,6 +219,27 @@ mod tests {
         }
         let off = |got: f64, p: f64| (got - 20_000.0 * p).abs() / (20_000.0 * p * (1.0 - p)).sqrt();
         assert!(off(failed, 0.2) < 4.5 && off(lost, 0.4) < 4.5, "{failed} {lost}");
+    }
+
+    /// The second of a failing client's two numbers says after which share of its training it fails.
+    #[test]
+    fn a_failure_comes_after_a_share_of_the_training() {
+        let config = WorldConfig { devices: vec![slow()], fails_training: 0.5, ..WorldConfig::default() };
+        let world = World::new(config, None, 1, 1);
+        let (mut shares, mut failed) = (0.0, 0.0f64);
+        for client in 0..4000 {
+            let stream = &mut Address::new(1, Purpose::Failure).round(3).client(client).stream();
+            let [fails, share] = [sampling::unit(stream), sampling::unit(stream)];
+            match world.train(&ask(client)) {
+                Ok(at) => assert!(fails >= 0.5 && at == 16 * SECOND),
+                Err((at, _)) => {
+                    // Down in a second, ten seconds of training.
+                    assert!(fails < 0.5 && (at as f64 - (6.0 + 10.0 * share) * 1e6).abs() <= 1.0);
+                    (shares, failed) = (shares + share, failed + 1.0);
+                }
+            }
+        }
+        assert!((shares / failed - 0.5).abs() < 4.5 / (12.0 * failed).sqrt(), "{shares} {failed}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Availability as somebody has recorded it: a CSV file of stretches of time.
 
-use super::{Micros, micros};
+use super::{Micros, Presence, micros};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -66,27 +66,27 @@ impl Trace {
         &self.devices[(client % self.devices.len() as u64) as usize]
     }
 
-    /// The stretch that holds a time, as the file has it.
-    fn around(&self, client: u64, at: Micros) -> Option<&Range<Micros>> {
+    /// Whether a client is there. Where the trace repeats, what it says holds until the seam at most, but for a device
+    /// that is there, or not there, all the time.
+    pub(super) fn presence(&self, client: u64, at: Micros) -> Presence {
+        let place = self.period.map_or(at, |p| at % p);
         let stretches = self.stretches(client);
-        let behind = stretches.partition_point(|s| s.end <= at);
-        stretches.get(behind).filter(|s| s.contains(&at))
-    }
-
-    pub(super) fn is_there(&self, client: u64, at: Micros) -> bool {
-        self.around(client, self.period.map_or(at, |p| at % p)).is_some()
-    }
-
-    pub(super) fn leaves(&self, client: u64, from: Micros, until: Micros) -> Option<Micros> {
-        let mut now = from;
-        while now < until {
-            let place = self.period.map_or(now, |p| now % p);
-            let Some(stretch) = self.around(client, place) else { return Some(now) };
-            // A stretch that reaches the end of the period goes on if the next one begins there.
-            let end = self.period.map_or(stretch.end, |p| stretch.end.min(p));
-            now += end - place;
+        let behind = stretches.partition_point(|s| s.end <= place);
+        let next = stretches.get(behind);
+        let there = next.is_some_and(|s| s.contains(&place));
+        let change = next.map(|s| if there { s.end } else { s.start });
+        let Some(period) = self.period else {
+            return Presence { there, until: change.unwrap_or(Micros::MAX) };
+        };
+        let whole = |s: &Range<Micros>| s.start == 0 && s.end >= period;
+        if there && next.is_some_and(whole) {
+            return Presence::ALWAYS;
         }
-        None
+        if !there && stretches.iter().all(|s| s.start >= period || s.is_empty()) {
+            return Presence::NEVER;
+        }
+        let left = change.map_or(period, |change| change.min(period)) - place;
+        Presence { there, until: at.saturating_add(left) }
     }
 }
 
@@ -105,14 +105,22 @@ fn joined(mut stretches: Vec<Range<Micros>>) -> Vec<Range<Micros>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Availability, World, WorldConfig};
     use super::*;
 
     const TEXT: &str = "device,from,to\nb,0,10\na,5,7.5\na,6,9\n\na,20,30\n";
 
+    /// In a world of this trace.
+    fn world(text: &str, repeat_seconds: Option<f64>) -> World {
+        let availability = Availability::Trace { path: "trace.csv".into(), repeat_seconds };
+        let config = WorldConfig { availability: Some(availability), ..WorldConfig::default() };
+        World::new(config, Some(Trace::parse(text, repeat_seconds).unwrap()), 1, 1)
+    }
+
     #[test]
     fn stretches_are_read_joined_and_repeated() {
-        let once = Trace::parse(TEXT, None).unwrap();
-        assert_eq!(once.devices(), 2);
+        assert_eq!(Trace::parse(TEXT, None).unwrap().devices(), 2);
+        let once = world(TEXT, None);
         // Client 0 and every other one after it is "a".
         for (client, second, there) in [
             (0, 4, false),
@@ -125,15 +133,15 @@ mod tests {
         ] {
             assert_eq!(once.is_there(client, second * 1_000_000), there, "{client} {second}");
         }
-        let leaves = |t: &Trace, c, from: u64, until: u64| t.leaves(c, from * 1_000_000, until * 1_000_000);
+        let leaves = |w: &World, c, from: u64, until: u64| w.leaves(c, from * 1_000_000, until * 1_000_000);
         assert_eq!(leaves(&once, 0, 6, 40), Some(9_000_000));
         assert_eq!(leaves(&once, 0, 6, 9), None);
         assert_eq!(leaves(&once, 0, 10, 12), Some(10_000_000));
-        let again = Trace::parse(TEXT, Some(30.0)).unwrap();
+        let again = world(TEXT, Some(30.0));
         assert!(again.is_there(1, 65_000_000) && !again.is_there(1, 75_000_000));
         assert_eq!(leaves(&again, 0, 55, 70), Some(60_000_000));
         // Always there, seam or no seam.
-        let always = Trace::parse("device,from,to\nx,0,50", Some(10.0)).unwrap();
+        let always = world("device,from,to\nx,0,50", Some(10.0));
         assert_eq!(leaves(&always, 0, 3, 1000), None);
     }
 

@@ -1,10 +1,15 @@
 //! Rounds in virtual time: the same bits however they run, nobody is lost, and what is stale counts as it should.
 
+mod counts;
+mod waiting;
+
 use crate::common::population::{CAP, Desks};
 use crate::common::run::{DeskEngine, config, on_threads, standing, state};
 use sottovoce_algorithms::fedasync::Hinge;
 use sottovoce_algorithms::{FedAsync, FedAvg, FedBuff, Scaffold};
-use sottovoce_core::{Algorithm, Answer, ClientError, ClientId, LocalTask, RowBlock, Rows, ServerCx};
+use sottovoce_core::{
+    Algorithm, Answer, AnyAlgorithm, ClientError, ClientId, LocalTask, RowBlock, Rows, ServerCx,
+};
 use sottovoce_simulation::cohort::Oort;
 use sottovoce_simulation::world::{Availability, Churn, DayCurve, DeviceClass, SECOND};
 use sottovoce_simulation::{
@@ -71,7 +76,7 @@ fn adds_up(before: u64, report: &RoundReport) -> u64 {
     time.in_flight
 }
 
-fn steps<A: Algorithm>(engine: &mut DeskEngine<'_, A>, rounds: u64) -> Vec<RoundReport> {
+fn steps(engine: &mut DeskEngine<'_>, rounds: u64) -> Vec<RoundReport> {
     let mut awaited = engine.state().clock.flights.len() as u64;
     let mut reports = Vec::new();
     while engine.round() < rounds {
@@ -83,7 +88,7 @@ fn steps<A: Algorithm>(engine: &mut DeskEngine<'_, A>, rounds: u64) -> Vec<Round
 }
 
 /// Threads, order of asking, and stopping after any round change no bit.
-fn laws<A: Algorithm>(algorithm: &A, paces: &[Pace]) {
+fn laws(algorithm: &dyn AnyAlgorithm, paces: &[Pace]) {
     let desks = Desks::new(algorithm, 30, 1);
     let world = wild();
     for cohort in [
@@ -110,11 +115,12 @@ fn laws<A: Algorithm>(algorithm: &A, paces: &[Pace]) {
             for at in 1..ROUNDS {
                 let mut first = new(None);
                 steps(&mut first, at);
-                standing().write(first.state(), folder.path()).unwrap();
+                standing().write(first.state(), &first.algorithm().state(), folder.path()).unwrap();
                 let (layout, memory) = (desks.start().layout().clone(), u64::MAX);
-                let saved = Checkpoint::<A::Server>::newest(folder.path(), Some(config()), &layout, memory);
+                let saved = Checkpoint::newest(folder.path(), Some(config()), &layout, memory);
                 let saved = saved.unwrap().expect("one was just written").checkpoint;
-                let mut second = Engine::at(algorithm, &desks, plan.clone(), saved.state);
+                let mut second =
+                    Engine::at(algorithm, &desks, plan.clone(), saved.state, &saved.server).unwrap();
                 assert!(steps(&mut second, ROUNDS) == reports[at as usize..], "{pace:?} resumed at {at}");
                 assert!(state(&second) == state(&whole), "{pace:?} resumed at {at}");
             }
@@ -131,7 +137,7 @@ fn virtual_time_keeps_the_laws() {
     laws(&scaffold, &PACES[..2]);
 }
 
-fn models<A: Algorithm>(algorithm: &A, plan: Plan<'_>) -> Vec<Vec<u32>> {
+fn models(algorithm: &dyn AnyAlgorithm, plan: Plan<'_>) -> Vec<Vec<u32>> {
     let desks = Desks::new(algorithm, 14, 1);
     let mut engine = Engine::new(algorithm, &desks, plan, desks.start());
     let mut step = || {

@@ -2,15 +2,14 @@
 
 use sottovoce_core::sampling::{below, index};
 use sottovoce_core::{
-    Address, Adjust, Algorithm, Broadcast, ClientError, ClientId, LedgerLine, LocalTask, Outbound, Params,
-    Population, Purpose, Trained, Update,
+    Address, Answer, AnyAlgorithm, Broadcast, ClientError, ClientId, LedgerLine, Outbound, Params, Personal,
+    Population, Purpose, Running, Sent, Transform, Update, transform,
 };
 use sottovoce_models::{
-    EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Start,
-    Workspace, loss, train,
+    EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Task,
+    Workspace,
 };
-use std::ops::Range;
-use std::sync::Arc;
+use sottovoce_simulation::State;
 
 pub(crate) const BUCKETS: usize = 64;
 pub(crate) const CLASSES: usize = 4;
@@ -19,32 +18,48 @@ pub(crate) const CAP: u64 = 64;
 
 /// Clients with a few examples each. Some may hold none, some may stay silent, and `tamper` edits every update
 /// on its way out.
-pub(crate) struct Desks<'a, A> {
-    pub(crate) algorithm: &'a A,
+pub(crate) struct Desks<'a> {
+    pub(crate) algorithm: &'a dyn AnyAlgorithm,
     pub(crate) model: Box<dyn Model>,
     pub(crate) shards: Vec<LocalExamples>,
     /// Clients that answer nothing.
     pub(crate) silent: Vec<u64>,
     pub(crate) tamper: Box<dyn Fn(&mut Update) + Sync + 'a>,
+    pub(crate) transforms: Vec<Box<dyn Transform>>,
+    pub(crate) local: LocalTraining,
     pub(crate) seed: u64,
 }
 
-impl<'a, A: Algorithm> Desks<'a, A> {
+impl<'a> Desks<'a> {
     /// `clients` honest clients with 3 to 11 examples each, who train a softmax regression, or, where the algorithm needs
     /// representations, an embedding bag.
-    pub(crate) fn new(algorithm: &'a A, clients: u64, seed: u64) -> Self {
-        if algorithm.represents() {
+    pub(crate) fn new(algorithm: &'a dyn AnyAlgorithm, clients: u64, seed: u64) -> Self {
+        if algorithm.facts(1).represents {
             return Self::bags(algorithm, clients, seed);
         }
         Self::of(algorithm, Box::new(SoftmaxRegression::new(BUCKETS, CLASSES).unwrap()), clients, seed)
     }
     /// The same with an embedding bag.
-    pub(crate) fn bags(algorithm: &'a A, clients: u64, seed: u64) -> Self {
+    pub(crate) fn bags(algorithm: &'a dyn AnyAlgorithm, clients: u64, seed: u64) -> Self {
         Self::of(algorithm, Box::new(EmbeddingBag::new(BUCKETS, 6, CLASSES, 0.2).unwrap()), clients, seed)
     }
-    pub(crate) fn of(algorithm: &'a A, model: Box<dyn Model>, clients: u64, seed: u64) -> Self {
+    pub(crate) fn of(
+        algorithm: &'a dyn AnyAlgorithm,
+        model: Box<dyn Model>,
+        clients: u64,
+        seed: u64,
+    ) -> Self {
         let shards = (0..clients).map(|c| shard(&*model, 3 + c * 5 % 9, c)).collect();
-        Self { algorithm, model, shards, silent: vec![], tamper: Box::new(|_| {}), seed }
+        Self {
+            algorithm,
+            model,
+            shards,
+            silent: vec![],
+            tamper: Box::new(|_| {}),
+            transforms: vec![],
+            local: LOCAL,
+            seed,
+        }
     }
     /// The same, but these hold no example.
     pub(crate) fn without_examples(mut self, clients: &[u64]) -> Self {
@@ -61,8 +76,41 @@ impl<'a, A: Algorithm> Desks<'a, A> {
         self.tamper = Box::new(tamper);
         self
     }
+    pub(crate) fn transforming(mut self, transforms: Vec<Box<dyn Transform>>) -> Self {
+        self.transforms = transforms;
+        self
+    }
+    pub(crate) fn training(mut self, local: LocalTraining) -> Self {
+        self.local = local;
+        self
+    }
     pub(crate) fn start(&self) -> Params {
         self.model.init(self.seed)
+    }
+}
+
+impl Desks<'_> {
+    /// The model that a client uses for itself.
+    pub(crate) fn personal(&self, running: &dyn Running, state: &State, client: ClientId) -> Params {
+        let data = &self.shards[client.0 as usize];
+        let (order, workspace) = (self.order(state.round, client), &mut Workspace::default());
+        let own = state.clients.bytes(client.0).unwrap();
+        let (model, round, local) = (&*self.model, state.round, &self.local);
+        let mut task = Task { client, round, model, local, data, broadcast: &state.params, order, workspace };
+        let Personal { base, rows } =
+            running.personal(&mut task, own.as_deref().unwrap_or_default()).unwrap();
+        let mut params = state.params.clone();
+        base.into_iter().for_each(|all| params.values_mut().copy_from_slice(all));
+        let places = state.params.layout().ranges(data.rows.iter().copied()).flatten();
+        for (place, v) in places.zip(rows.into_iter().flatten()) {
+            params.values_mut()[place] = v;
+        }
+        params
+    }
+
+    /// Address of a client's first shuffle in a round.
+    fn order(&self, round: u64, client: ClientId) -> Address {
+        Address::new(self.seed, Purpose::BatchOrder).round(round).client(client.0)
     }
 }
 
@@ -83,68 +131,13 @@ fn shard(model: &dyn Model, examples: u64, client: u64) -> LocalExamples {
 pub(crate) const LOCAL: LocalTraining =
     LocalTraining { epochs: 2, batch: 4, shuffle: true, optimiser: Optimiser::Sgd { lr: 0.5 } };
 
-/// One client's data, as its algorithm sees it.
-pub(crate) struct Task<'a> {
-    pub(crate) client: ClientId,
-    pub(crate) round: u64,
-    pub(crate) model: &'a dyn Model,
-    pub(crate) data: &'a LocalExamples,
-    pub(crate) start: &'a Params,
-    pub(crate) order: Address,
-    pub(crate) workspace: &'a mut Workspace,
-}
-
-impl LocalTask for Task<'_> {
-    fn client(&self) -> ClientId {
-        self.client
-    }
-    fn round(&self) -> u64 {
-        self.round
-    }
-    fn num_examples(&self) -> u64 {
-        self.data.examples.len() as u64
-    }
-    fn rows(&self) -> &Arc<[u32]> {
-        &self.data.rows
-    }
-    fn broadcast(&self) -> &Params {
-        self.start
-    }
-    fn epochs(&self) -> u32 {
-        LOCAL.epochs
-    }
-    fn representation(&self) -> usize {
-        self.model.representation()
-    }
-    fn train_from(
-        &mut self,
-        start: Option<&[f32]>,
-        epochs: Range<u32>,
-        adjust: Option<&mut Adjust<'_>>,
-    ) -> Result<Trained, ClientError> {
-        let how = LocalTraining { epochs: epochs.len() as u32, ..LOCAL };
-        let start = start.map_or(Start::Model(self.start), Start::Rows);
-        let order = self.order.slot(epochs.start.into());
-        train(self.model, &how, self.data, start, order, self.workspace, adjust)
-            .map_err(|e| ClientError::NotFinite { client: self.client, at: e.at, value: e.value })
-    }
-    fn loss(&mut self, at: &[f32]) -> f64 {
-        loss(self.model, self.data, at, self.workspace, &mut []) / self.num_examples() as f64
-    }
-    fn gradient(&mut self, at: &[f32]) -> Vec<f32> {
-        let mut gradient = vec![0.0; at.len()];
-        loss(self.model, self.data, at, self.workspace, &mut gradient);
-        gradient
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Worker {
     workspace: Workspace,
     buffer: Vec<u8>,
 }
 
-impl<A: Algorithm> Population<A> for Desks<'_, A> {
+impl Population for Desks<'_> {
     type Worker = Worker;
 
     fn clients(&self) -> u64 {
@@ -159,10 +152,10 @@ impl<A: Algorithm> Population<A> for Desks<'_, A> {
     fn answer<'w>(
         &self,
         worker: &'w mut Worker,
-        broadcast: &Broadcast<'_, A::Server>,
+        broadcast: &Broadcast<'_>,
         client: ClientId,
-        own: &mut A::Client,
-    ) -> Result<(&'w [u8], LedgerLine), ClientError> {
+        own: &[u8],
+    ) -> Result<Sent<'w>, ClientError> {
         let data = &self.shards[client.0 as usize];
         if data.examples.is_empty() || self.silent.contains(&client.0) {
             return Err(ClientError::EmptyShard { client });
@@ -171,31 +164,31 @@ impl<A: Algorithm> Population<A> for Desks<'_, A> {
         for _ in 0..client.0 * 7 % 5 {
             std::thread::yield_now();
         }
-        let order = Address::new(self.seed, Purpose::BatchOrder).round(broadcast.round).client(client.0);
+        let order = self.order(broadcast.round, client);
         let Worker { workspace, buffer } = worker;
-        let (model, start) = (&*self.model, broadcast.params);
-        let round = broadcast.round;
-        let mut task = Task { client, round, model, data, start, order, workspace };
-        let answer = self.algorithm.client(&mut task, broadcast.server, own)?;
-        let (weight, loss) = (answer.weight.unwrap_or(data.examples.len() as u64), answer.loss);
+        let (model, round) = (&*self.model, broadcast.round);
+        let mut task = Task {
+            client,
+            round,
+            model,
+            local: &self.local,
+            data,
+            broadcast: broadcast.params,
+            order,
+            workspace,
+        };
+        let at = Address::new(self.seed, Purpose::Transform).round(round).client(client.0);
+        let edit = |answer: &mut Answer| transform(&self.transforms, at, answer);
+        let (answer, state) = broadcast.algorithm.answer(&mut task, own, &edit)?;
+        let (weight, loss) = (broadcast.weight(&answer, data.examples.len() as u64), answer.loss);
         let delta = broadcast.format.join(client, answer)?;
         let mut update =
             Update { client, round: broadcast.round, base: broadcast.checksum, weight, loss, delta };
         (self.tamper)(&mut update);
         buffer.clear();
         let checksum = update.encode(buffer);
-        let (round, bytes) = (broadcast.round, buffer.len() as u64);
-        Ok((
-            buffer,
-            LedgerLine {
-                round,
-                client,
-                kind: Update::KIND,
-                bytes,
-                checksum,
-                source: data.checksum(),
-                state: None,
-            },
-        ))
+        let (bytes, kind, source) = (buffer.len() as u64, Update::KIND, data.checksum());
+        let line = LedgerLine { round, client, kind, bytes, checksum, source, state: None };
+        Ok(Sent { message: buffer, line, state })
     }
 }

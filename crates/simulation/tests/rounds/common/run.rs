@@ -1,7 +1,7 @@
 //! Runs of a population, told apart by every bit that they leave behind.
 
 use super::population::{CAP, Desks};
-use sottovoce_core::{Algorithm, Checksum, Digest};
+use sottovoce_core::{Checksum, Digest};
 use sottovoce_simulation::{Chain, Cohort, Engine, Plan, RoundReport, Standing};
 
 /// What a run was: its reports in full, and its last state as the bytes of a checkpoint file.
@@ -11,13 +11,13 @@ pub(crate) struct Run {
     pub(crate) state: Vec<u8>,
 }
 
-pub(crate) type DeskEngine<'a, A> = Engine<'a, A, Desks<'a, A>>;
+pub(crate) type DeskEngine<'a> = Engine<'a, Desks<'a>>;
 
 pub(crate) fn config() -> Digest {
     Digest::of(b"configuration of these runs")
 }
 
-pub(crate) fn engine<'a, A: Algorithm>(desks: &'a Desks<'a, A>, cohort: Cohort) -> DeskEngine<'a, A> {
+pub(crate) fn engine<'a>(desks: &'a Desks<'a>, cohort: Cohort) -> DeskEngine<'a> {
     Engine::new(desks.algorithm, desks, Plan::mean(desks.seed, cohort, CAP), desks.start())
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn on_threads<T: Send>(threads: usize, run: impl FnOnce() -> T + Send
 }
 
 /// Steps up to `rounds`; every report has to add up.
-pub(crate) fn steps<A: Algorithm>(engine: &mut DeskEngine<'_, A>, rounds: u64) -> Vec<RoundReport> {
+pub(crate) fn steps(engine: &mut DeskEngine<'_>, rounds: u64) -> Vec<RoundReport> {
     let mut reports = Vec::new();
     while engine.round() < rounds {
         let report = engine.step().unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn adds_up(report: &RoundReport) {
 }
 
 /// A whole run on that many threads.
-pub(crate) fn run<A: Algorithm>(desks: &Desks<'_, A>, cohort: Cohort, rounds: u64, threads: usize) -> Run {
+pub(crate) fn run(desks: &Desks<'_>, cohort: Cohort, rounds: u64, threads: usize) -> Run {
     let mut engine = engine(desks, cohort);
     // Reports hold NaN where clients sent it, which is not equal to itself; their text is.
     let reports =
@@ -68,8 +68,8 @@ pub(crate) fn standing() -> Standing {
 }
 
 /// Round, parameters, server state and what clients keep, as a checkpoint file has them.
-pub(crate) fn state<A: Algorithm>(engine: &DeskEngine<'_, A>) -> Vec<u8> {
+pub(crate) fn state(engine: &DeskEngine<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    standing().write_to(engine.state(), &mut out).unwrap();
+    standing().write_to(engine.state(), &engine.algorithm().state(), &mut out).unwrap();
     out
 }
