@@ -27,7 +27,7 @@ pub struct Leaves {
     pub shards: Checksum,
     /// What each client answered and what became of it: accepted, refused or dropped, and why.
     pub messages: Checksum,
-    /// What each client that answered keeps from now on.
+    /// What each client whose answer counted keeps from now on.
     pub states: Checksum,
     /// The aggregate, after the server halves of all transforms.
     pub aggregate: Checksum,
