@@ -173,16 +173,21 @@ fn an_interrupted_run_goes_on_to_the_same_bytes() {
     }
 }
 
-#[test]
-fn a_run_that_stopped_early_does_not_go_on() {
-    let folder = tempdir().expect("a folder can be made");
-    let (file, out) = (folder.path().join("all.jsonl"), folder.path().join("run"));
+/// Writes synthetic transcripts, of which a third are held out for validation; returns the setting that reads them.
+fn with_validation(file: &Path) -> String {
     let written = sottovoce(&["data", "synth"]).small().ok().out();
     let held_out = |line: &str| line.replacen("\"split\":\"train\"", "\"split\":\"validation\"", 1) + "\n";
     let lines = written.lines().enumerate();
     let lines = lines.map(|(i, line)| if i % 3 == 0 { held_out(line) } else { format!("{line}\n") });
-    fs::write(&file, lines.collect::<String>()).expect("a file can be written");
-    let data = format!(r#"data={{path={:?},unit="dialogue"}}"#, name(&file));
+    fs::write(file, lines.collect::<String>()).expect("a file can be written");
+    format!(r#"data={{path={:?},unit="dialogue"}}"#, name(file))
+}
+
+#[test]
+fn a_run_that_stopped_early_does_not_go_on() {
+    let folder = tempdir().expect("a folder can be made");
+    let (file, out) = (folder.path().join("all.jsonl"), folder.path().join("run"));
+    let data = with_validation(&file);
     let stopping = [
         "rounds.early_stopping={patience=2,min_gain=0.9}",
         "rounds.evaluate_every=1",
@@ -203,12 +208,7 @@ fn a_run_that_stopped_early_does_not_go_on() {
 fn early_stopping_ends_with_the_best_model() {
     let folder = tempdir().expect("a folder can be made");
     let file = folder.path().join("all.jsonl");
-    let written = sottovoce(&["data", "synth"]).small().ok().out();
-    let held_out = |line: &str| line.replacen("\"split\":\"train\"", "\"split\":\"validation\"", 1) + "\n";
-    let lines = written.lines().enumerate();
-    let lines = lines.map(|(i, line)| if i % 3 == 0 { held_out(line) } else { format!("{line}\n") });
-    fs::write(&file, lines.collect::<String>()).expect("a file can be written");
-    let data = format!(r#"data={{path={:?},unit="dialogue"}}"#, name(&file));
+    let data = with_validation(&file);
     let settings = [
         "rounds.early_stopping={patience=4}",
         "rounds.evaluate_every=1",

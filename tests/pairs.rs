@@ -1,8 +1,8 @@
-//! Every two settings that an experiment can combine: they run and keep the law of order, or are refused with a reason. The table
-//! of it is `docs/combinations.md`, which this test writes anew with `SOTTOVOCE_WRITE=1`.
+//! Every two settings that an experiment can combine: they run and keep the law of order, or are refused with a
+//! reason. The table of it is `docs/combinations.md`, which this test writes anew with `SOTTOVOCE_WRITE=1`.
 //!
-//! The law of order: a run on one thread, in the order of the clients, and a run on two threads, in another order of arrival, have
-//! one chain; the model of the end is finite.
+//! The law of order: a run on one thread, in the order of the clients, and a run on two threads, in another order of
+//! arrival, have one chain; the model of the end is finite.
 
 use sottovoce::config;
 use sottovoce::experiment::{Experiment, Record};

@@ -1,8 +1,8 @@
 //! Federated algorithms, one file each: the client's half and the server's half together.
 //!
-//! A new one is a new file that implements [`Algorithm`](sottovoce_core::Algorithm), its `pub mod` line, and one line in the list
-//! below, which is all that configurations, `sottovoce list` and the laws of the tests know algorithms from. Outside the library it
-//! needs neither: see the example `my_paper.rs`.
+//! A new one is a new file that implements [`Algorithm`](sottovoce_core::Algorithm), its `pub mod` line, and one line
+//! in the list below, which is all that configurations, `sottovoce list` and the laws of the tests know algorithms
+//! from. Outside the library it needs neither: see the example `my_paper.rs`.
 
 pub mod afl;
 pub mod apfl;

@@ -1,19 +1,19 @@
 //! MimeLite: clients step with the server's momentum, which local data do not change.
 //!
-//! S. P. Karimireddy, M. Jaggi, S. Kale, M. Mohri, S. Reddi, S. Stich, A. T. Suresh: "Breaking the centralized barrier for
-//! cross-device federated learning", NeurIPS 2021, algorithm 1 (MimeLite) with SGD and momentum as the base.
+//! S. P. Karimireddy, M. Jaggi, S. Kale, M. Mohri, S. Reddi, S. Stich, A. T. Suresh: "Breaking the centralized barrier
+//! for cross-device federated learning", NeurIPS 2021, algorithm 1 (MimeLite) with SGD and momentum as the base.
 //!
 //! Symbols: `m` = momentum, `β` = `beta`, `x` = broadcast, `y` = local parameters.
 //!
-//! Deviations: clients are weighted by their examples. Where a client touches no row, its parameters move by a multiple of the
-//! momentum; the server adds that (see `scaffold.rs`). Mime itself corrects local gradients with the mean gradient of the same
-//! cohort, for which a round would need another exchange before training: it is not here. Cost: two blocks up, and a pass over
-//! the client's data for its gradient.
+//! Deviations: clients are weighted by their examples. Where a client touches no row, its parameters move by a
+//! multiple of the momentum; the server adds that (see `scaffold.rs`). Mime itself corrects local gradients with the
+//! mean gradient of the same cohort, for which a round would need another exchange before training: it is not here.
+//! Cost: two blocks up, and a pass over the client's data for its gradient.
 
 use crate::prelude::*;
 
-/// Clients step with the server's momentum, which follows the gradients at the broadcast parameters. Local steps have to be
-/// plain SGD.
+/// Clients step with the server's momentum, which follows the gradients at the broadcast parameters. Local steps have
+/// to be plain SGD.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MimeLite {

@@ -3,14 +3,15 @@
 //! S. P. Karimireddy, S. Kale, M. Mohri, S. Reddi, S. Stich, A. T. Suresh: "SCAFFOLD: Stochastic Controlled Averaging
 //! for Federated Learning", ICML 2020, algorithm 1.
 //!
-//! Symbols: `c` = the server's control variate, `c_i` = a client's, `p_i` = its share of the population's examples, `η_l K` =
-//! `rates`. After every round `c = Σ p_i c_i` over the population.
+//! Symbols: `c` = the server's control variate, `c_i` = a client's, `p_i` = its share of the population's examples,
+//! `η_l K` = `rates`. After every round `c = Σ p_i c_i` over the population.
 //!
-//! Deviations: clients are weighted by their examples, in the paper alike: of a cohort `S`, `c` moves by the weighted mean of the
-//! changes times `Σ_S p_i`, where the paper has `|S| / N`. A client's `c_i` moves by the change as it was sent, so that transforms
-//! leave the sum true. On rows that a client does not touch, `c_i` stays 0 and its parameters move by `−η_l K c`; the client
-//! sends its delta without that, and the server adds the mean of it, so that upload and client state stay as sparse as the data.
-//! Cost: two blocks each way; the server's step is dense, and it asks once how many examples the population has.
+//! Deviations: clients are weighted by their examples, in the paper alike: of a cohort `S`, `c` moves by the weighted
+//! mean of the changes times `Σ_S p_i`, where the paper has `|S| / N`. A client's `c_i` moves by the change as it was
+//! sent, so that transforms leave the sum true. On rows that a client does not touch, `c_i` stays 0 and its parameters
+//! move by `−η_l K c`; the client sends its delta without that, and the server adds the mean of it, so that upload and
+//! client state stay as sparse as the data. Cost: two blocks each way; the server's step is dense, and it asks once
+//! how many examples the population has.
 
 use crate::prelude::*;
 

@@ -13,14 +13,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
 
 /// The error of the first round that has one.
-struct Fails(LocalTraining);
-
-impl Fails {
-    fn visit(self, algorithm: &dyn AnyAlgorithm) -> RoundError {
-        let desks = Desks::new(algorithm, 6, 1).training(self.0);
-        let mut engine = engine(&desks, Cohort::All);
-        (0..40).find_map(|_| engine.step().err()).expect("nothing can be right here")
-    }
+fn fails(algorithm: &dyn AnyAlgorithm, local: LocalTraining) -> RoundError {
+    let desks = Desks::new(algorithm, 6, 1).training(local);
+    let mut engine = engine(&desks, Cohort::All);
+    (0..40).find_map(|_| engine.step().err()).expect("nothing can be right here")
 }
 
 #[test]
@@ -38,7 +34,7 @@ fn a_step_that_is_not_finite_is_named() {
     ] {
         let config: AlgorithmConfig = serde_json::from_str(algorithm).unwrap();
         let RoundError::Diverged { round, algorithm: name, tensor: seen, at, value } =
-            Fails(large).visit(config.algorithm())
+            fails(config.algorithm(), large)
         else {
             panic!("{algorithm}")
         };
@@ -53,11 +49,7 @@ fn whoever_diverges_is_left_out_and_all_of_them_are_an_error() {
         optimiser: Optimiser::Adam { lr: 3e38, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
         ..LOCAL
     };
-    let config = AlgorithmConfig::FedAvg(FEDAVG);
-    let RoundError::AllDiverged { round: 0, clients: 6, first } = Fails(wild).visit(config.algorithm())
-    else {
-        panic!()
-    };
+    let RoundError::AllDiverged { round: 0, clients: 6, first } = fails(&FEDAVG, wild) else { panic!() };
     assert!(matches!(first, ClientError::NotFinite { client: ClientId(0), .. }), "{first}");
 }
 
@@ -140,4 +132,36 @@ fn who_is_refused_keeps_what_it_kept() {
         }
     }
     assert!(!state(&engine).is_empty());
+}
+
+/// FLTrust, with the server's own data and without. Who sends the opposite of what the server's data say is not
+/// trusted; honest clients move the model.
+#[test]
+fn a_rule_that_trusts_the_server_follows_its_own_data_round_by_round() {
+    let recipe = Recipe::in_rounds("fltrust", &Default::default()).unwrap();
+    let plan = || {
+        let aggregation = Aggregation { recipe: Some(recipe.clone()), ..Aggregation::mean(CAP) };
+        Plan { aggregation, ..Plan::mean(3, Cohort::All, CAP) }
+    };
+    let without = Desks::new(&FEDAVG, 6, 3);
+    let error = Engine::new(&FEDAVG, &without, plan(), without.start()).step().unwrap_err();
+    assert_eq!(error, RoundError::NoRoot { round: 0 });
+
+    let rooted = |desks: Desks<'static>| Desks { root: Some(desks.shards[0].clone()), ..desks };
+    let honest = rooted(Desks::new(&FEDAVG, 6, 3));
+    let opposite = |u: &mut sottovoce_core::Update| u.delta.values_mut().iter_mut().for_each(|v| *v = -*v);
+    let liar = rooted(Desks::new(&FEDAVG, 6, 3).silent(&[1, 2, 3, 4, 5]).tampering(opposite));
+    let mut engine = Engine::new(&FEDAVG, &honest, plan(), honest.start());
+    let (mut before, mut steps) = (engine.params().values().to_vec(), Vec::new());
+    for _ in 0..3 {
+        engine.step().unwrap();
+        let now = engine.params().values().to_vec();
+        steps.push(now.iter().zip(&before).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt());
+        before = now;
+    }
+    assert!(steps.iter().all(|way| *way > 0.01), "{steps:?}");
+    let mut engine = Engine::new(&FEDAVG, &liar, plan(), liar.start());
+    let start = engine.base();
+    engine.step().unwrap();
+    assert_eq!(engine.base(), start, "nobody was to be trusted");
 }

@@ -44,14 +44,6 @@ pub(crate) fn library() -> Vec<AlgorithmConfig> {
     all
 }
 
-struct Laws;
-
-impl Laws {
-    fn visit(self, algorithm: &dyn AnyAlgorithm) {
-        algorithm_laws(algorithm);
-    }
-}
-
 #[test]
 fn every_algorithm_keeps_the_laws() {
     for algorithm in library() {
@@ -60,32 +52,26 @@ fn every_algorithm_keeps_the_laws() {
         {
             println!("{algorithm:?}");
         }
-        Laws.visit(algorithm.algorithm());
+        algorithm_laws(algorithm.algorithm());
     }
     algorithm_laws(&Momentum { beta: 0.9 });
 }
 
 /// The model of each round.
-struct Trajectory {
-    rounds: u64,
-}
-
-impl Trajectory {
-    fn visit(self, algorithm: &dyn AnyAlgorithm) -> Vec<Vec<u32>> {
-        let desks = Desks::new(algorithm, 14, 3);
-        let mut engine = engine(&desks, Cohort::Uniform { size: 5 });
-        (0..self.rounds)
-            .map(|_| {
-                engine.step().unwrap();
-                engine.params().values().iter().map(|v| v.to_bits()).collect()
-            })
-            .collect()
-    }
+fn models_of(algorithm: &dyn AnyAlgorithm, rounds: u64) -> Vec<Vec<u32>> {
+    let desks = Desks::new(algorithm, 14, 3);
+    let mut engine = engine(&desks, Cohort::Uniform { size: 5 });
+    (0..rounds)
+        .map(|_| {
+            engine.step().unwrap();
+            engine.params().values().iter().map(|v| v.to_bits()).collect()
+        })
+        .collect()
 }
 
 fn trajectory(algorithm: &str, rounds: u64) -> Vec<Vec<u32>> {
     let algorithm: AlgorithmConfig = serde_json::from_str(algorithm).unwrap();
-    Trajectory { rounds }.visit(algorithm.algorithm())
+    models_of(algorithm.algorithm(), rounds)
 }
 
 #[test]
@@ -161,9 +147,22 @@ impl Algorithm for Unweighted {
 
 #[test]
 fn fairness_of_degree_zero_counts_clients_alike() {
-    let alike = Trajectory { rounds: 6 }.visit(&Unweighted);
+    let alike = models_of(&Unweighted, 6);
     assert_eq!(trajectory(r#"{"kind":"qfedavg","q":0,"lipschitz":2}"#, 6), alike);
     assert_ne!(trajectory(r#"{"kind":"qfedavg","q":0.5,"lipschitz":2}"#, 6), alike);
+}
+
+#[test]
+fn a_plan_can_count_clients_alike() {
+    let desks = Desks::new(&FEDAVG, 14, 3);
+    let plan = Plan { alike: true, ..Plan::mean(desks.seed, Cohort::Uniform { size: 5 }, CAP) };
+    let mut engine = Engine::new(&FEDAVG, &desks, plan, desks.start());
+    let alike = models_of(&Unweighted, 6);
+    for model in &alike {
+        engine.step().unwrap();
+        assert_eq!(engine.params().values().iter().map(|v| v.to_bits()).collect::<Vec<_>>(), *model);
+    }
+    assert_ne!(models_of(&FEDAVG, 6), alike);
 }
 
 /// A pull towards the start leaves less of a way from it.

@@ -110,26 +110,6 @@ fn engine<'a>(desks: &'a Desks<'a>, cohort: Cohort) -> DeskEngine<'a> {
 }
 
 /// The model, and every client's own, after so many rounds.
-struct After {
-    rounds: u64,
-    cohort: Cohort,
-    local: LocalTraining,
-    seed: u64,
-}
-
-impl After {
-    fn visit(self, algorithm: &dyn AnyAlgorithm) -> (Vec<f64>, Vec<Vec<f64>>) {
-        let desks = desks(algorithm, self.local, self.seed);
-        let mut engine = engine(&desks, self.cohort);
-        while engine.round() < self.rounds {
-            engine.step().unwrap();
-        }
-        let personal =
-            |client| wide(desks.personal(engine.algorithm(), engine.state(), ClientId(client)).values());
-        (wide(engine.params().values()), (0..SIZES.len() as u64).map(personal).collect())
-    }
-}
-
 fn after(
     algorithm: &str,
     rounds: u64,
@@ -138,7 +118,14 @@ fn after(
     seed: u64,
 ) -> (Vec<f64>, Vec<Vec<f64>>) {
     let algorithm: AlgorithmConfig = serde_json::from_str(algorithm).unwrap();
-    After { rounds, cohort, local, seed }.visit(algorithm.algorithm())
+    let desks = desks(algorithm.algorithm(), local, seed);
+    let mut engine = engine(&desks, cohort);
+    while engine.round() < rounds {
+        engine.step().unwrap();
+    }
+    let personal =
+        |client| wide(desks.personal(engine.algorithm(), engine.state(), ClientId(client)).values());
+    (wide(engine.params().values()), (0..SIZES.len() as u64).map(personal).collect())
 }
 
 #[test]

@@ -3,37 +3,31 @@
 use crate::common::population::Desks;
 use crate::common::run::{engine, state, steps};
 use crate::library;
-use sottovoce_core::{Address, AnyAlgorithm, Digest, RowBlock, Transform};
+use sottovoce_algorithms::AlgorithmConfig;
+use sottovoce_core::{Address, Digest, RowBlock, Transform};
 use sottovoce_privacy::{ClipNorm, ClipValue, GaussianNoise, Quantise, TopRows};
 use sottovoce_simulation::Cohort;
 
 const ROUNDS: u64 = 5;
 
 /// Everything that a run leaves behind, and its model.
-struct Through(fn() -> Vec<Box<dyn Transform>>);
-
-impl Through {
-    fn visit(self, algorithm: &dyn AnyAlgorithm) -> (Vec<u8>, Vec<f32>) {
-        let desks = Desks::new(algorithm, 12, 3).transforming((self.0)());
-        let mut engine = engine(&desks, Cohort::Uniform { size: 5 });
-        steps(&mut engine, ROUNDS);
-        (state(&engine), engine.params().values().to_vec())
-    }
+fn through(algorithm: &AlgorithmConfig, transforms: Vec<Box<dyn Transform>>) -> (Vec<u8>, Vec<f32>) {
+    let desks = Desks::new(algorithm.algorithm(), 12, 3).transforming(transforms);
+    let mut engine = engine(&desks, Cohort::Uniform { size: 5 });
+    steps(&mut engine, ROUNDS);
+    (state(&engine), engine.params().values().to_vec())
 }
 
 #[test]
 fn transforms_that_do_nothing_change_no_bit() {
     for algorithm in library() {
-        let plain = Through(Vec::new).visit(algorithm.algorithm()).0;
-        let nothing = || -> Vec<Box<dyn Transform>> {
-            vec![
-                Box::new(ClipNorm { max: 1e30 }),
-                Box::new(ClipValue { max: 1e30 }),
-                Box::new(GaussianNoise { std: 0.0 }),
-                Box::new(TopRows { share: 1.0 }),
-            ]
-        };
-        assert!(Through(nothing).visit(algorithm.algorithm()).0 == plain, "{algorithm:?}");
+        let nothing: Vec<Box<dyn Transform>> = vec![
+            Box::new(ClipNorm { max: 1e30 }),
+            Box::new(ClipValue { max: 1e30 }),
+            Box::new(GaussianNoise { std: 0.0 }),
+            Box::new(TopRows { share: 1.0 }),
+        ];
+        assert!(through(&algorithm, nothing).0 == through(&algorithm, vec![]).0, "{algorithm:?}");
     }
 }
 
@@ -53,22 +47,16 @@ impl Transform for Strict {
     }
 }
 
-struct Watched;
-
-impl Watched {
-    fn visit(self, algorithm: &dyn AnyAlgorithm) {
-        let desks = Desks::new(algorithm, 6, 3);
+#[test]
+fn numbers_beside_blocks_are_left_alone() {
+    for algorithm in library() {
+        let desks = Desks::new(algorithm.algorithm(), 6, 3);
         let schema = desks.start().layout().schema();
         let desks = desks.transforming(vec![Box::new(Strict(schema))]);
         for report in steps(&mut engine(&desks, Cohort::All), ROUNDS) {
-            assert_eq!(report.accepted.len(), 6, "{}", algorithm.facts(1).name);
+            assert_eq!(report.accepted.len(), 6, "{algorithm:?}");
         }
     }
-}
-
-#[test]
-fn numbers_beside_blocks_are_left_alone() {
-    library().iter().for_each(|algorithm| Watched.visit(algorithm.algorithm()));
 }
 
 /// Eight bits are enough for the way that a model goes, whatever is sent beside its delta; and a clip at what most updates are
@@ -77,8 +65,8 @@ fn numbers_beside_blocks_are_left_alone() {
 fn mild_transforms_leave_the_way() {
     let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
     for algorithm in library() {
-        let plain = Through(Vec::new).visit(algorithm.algorithm()).1;
-        let eight = Through(|| vec![Box::new(Quantise { bits: 8 })]).visit(algorithm.algorithm()).1;
+        let plain = through(&algorithm, vec![]).1;
+        let eight = through(&algorithm, vec![Box::new(Quantise { bits: 8 })]).1;
         let apart: Vec<f32> = plain.iter().zip(&eight).map(|(a, b)| a - b).collect();
         assert!(norm(&apart) < 0.1 * norm(&plain), "{algorithm:?}: {} of {}", norm(&apart), norm(&plain));
     }

@@ -2,8 +2,8 @@
 
 use sottovoce_core::sampling::{below, index};
 use sottovoce_core::{
-    Address, Answer, AnyAlgorithm, Broadcast, ClientError, ClientId, LedgerLine, Outbound, Params, Personal,
-    Population, Purpose, Running, Sent, Transform, Update, transform,
+    Address, Answer, AnyAlgorithm, Broadcast, ClientError, ClientId, LedgerLine, LocalTask, Outbound, Params,
+    Personal, Population, Purpose, Running, Sent, Transform, Update, transform,
 };
 use sottovoce_models::{
     EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Task,
@@ -27,6 +27,8 @@ pub(crate) struct Desks<'a> {
     pub(crate) tamper: Box<dyn Fn(&mut Update) + Sync + 'a>,
     pub(crate) transforms: Vec<Box<dyn Transform>>,
     pub(crate) local: LocalTraining,
+    /// What the server has to train on.
+    pub(crate) root: Option<LocalExamples>,
     pub(crate) seed: u64,
 }
 
@@ -57,6 +59,7 @@ impl<'a> Desks<'a> {
             silent: vec![],
             tamper: Box::new(|_| {}),
             transforms: vec![],
+            root: None,
             local: LOCAL,
             seed,
         }
@@ -148,6 +151,21 @@ impl Population for Desks<'_> {
     }
     fn worker(&self) -> Worker {
         Worker::default()
+    }
+    fn trusted(
+        &self,
+        worker: &mut Worker,
+        broadcast: &Broadcast<'_>,
+    ) -> Result<Option<Vec<f32>>, ClientError> {
+        let Some(data) = &self.root else { return Ok(None) };
+        let (client, order) = (ClientId::SERVER, self.order(broadcast.round, ClientId::SERVER));
+        let (model, local, round, workspace) =
+            (&*self.model, &self.local, broadcast.round, &mut worker.workspace);
+        let mut task =
+            Task { client, round, model, local, data, broadcast: broadcast.params, order, workspace };
+        let mut all = Params::zeros(model.layout().clone());
+        all.add_scaled(1.0, &task.train(None)?.delta);
+        Ok(Some(all.values().to_vec()))
     }
     fn answer<'w>(
         &self,

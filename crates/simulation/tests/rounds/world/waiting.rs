@@ -5,22 +5,30 @@ use sottovoce_core::{Broadcast, Population, Sent};
 use sottovoce_simulation::Choice;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Clients like those of a desk, as many as there should be; counts how often they are asked for their number of examples.
+/// Clients like those of a desk, as many as there should be; counts how often they are asked for their number of examples,
+/// and how often somebody asks how many they are, as every choice does.
 struct Told<'a> {
     desks: Desks<'a>,
     clients: u64,
     told: AtomicU64,
+    counted: AtomicU64,
 }
 
 impl<'a> Told<'a> {
     fn new(algorithm: &'a dyn AnyAlgorithm, clients: u64) -> Self {
-        Self { desks: Desks::new(algorithm, 30, 1), clients, told: AtomicU64::new(0) }
+        Self {
+            desks: Desks::new(algorithm, 30, 1),
+            clients,
+            told: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
+        }
     }
 }
 
 impl<'a> Population for Told<'a> {
     type Worker = <Desks<'a> as Population>::Worker;
     fn clients(&self) -> u64 {
+        self.counted.fetch_add(1, Relaxed);
         self.clients
     }
     fn examples(&self, client: ClientId) -> u64 {
@@ -69,6 +77,8 @@ fn a_large_population_without_anybody_is_given_up() {
                 let mut engine = Engine::new(&FEDAVG, &told, plan(&world, pace, cohort), start);
                 assert_eq!(engine.step().unwrap_err(), RoundError::Nobody { round: 0, days: 30 });
                 assert_eq!(engine.state().clock.now, 30 * 86_400 * SECOND);
+                let choices = told.counted.load(Relaxed);
+                assert!(choices < 100, "{choices}");
             }
         }
     }
@@ -85,6 +95,8 @@ fn whoever_cannot_be_chosen_is_not_waited_for() {
     let error = Engine::new(&FEDAVG, &told, plan, told.desks.start()).step().unwrap_err();
     assert_eq!(error, RoundError::Nobody { round: 0, days: 30 });
     assert_eq!(told.told.load(Relaxed), 30);
+    // Of these thirty are one for each client that tells its examples.
+    assert!(told.counted.load(Relaxed) < 200);
 }
 
 /// Whoever waits comes to the draw that it would have come to by asking every minute: in rounds always the first, between
