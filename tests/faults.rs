@@ -86,9 +86,6 @@ struct FlipBit {
 }
 
 impl Transform for FlipBit {
-    fn name(&self) -> &'static str {
-        "flip_bit"
-    }
     fn client(&self, at: Address, delta: &mut RowBlock) {
         if (at.round, at.client) == (self.round, self.client) {
             let value = &mut delta.values_mut()[self.at];
@@ -127,9 +124,6 @@ struct FoldByArrival {
 }
 
 impl Transform for FoldByArrival {
-    fn name(&self) -> &'static str {
-        "fold_by_arrival"
-    }
     fn client(&self, at: Address, delta: &mut RowBlock) {
         self.arrived.lock().expect("no thread panics here").push((at.client, delta.clone()));
     }

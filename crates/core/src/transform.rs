@@ -14,8 +14,6 @@ use crate::stream::Address;
 /// Random numbers come from the address: that of a client's half belongs to this transform, this block, this round and this
 /// client alone, that of the server's half to this transform and this round.
 pub trait Transform: Send + Sync {
-    /// What the configuration calls it.
-    fn name(&self) -> &'static str;
     /// Edits a block of a client's answer in place.
     fn client(&self, at: Address, block: &mut RowBlock);
     /// Edits the aggregate in place; most have nothing to do here.

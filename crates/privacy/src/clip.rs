@@ -10,9 +10,6 @@ pub struct ClipNorm {
 }
 
 impl Transform for ClipNorm {
-    fn name(&self) -> &'static str {
-        "clip_norm"
-    }
     fn client(&self, _at: Address, delta: &mut RowBlock) {
         let norm = delta.norm();
         if norm > self.max {
@@ -32,9 +29,6 @@ pub struct ClipValue {
 }
 
 impl Transform for ClipValue {
-    fn name(&self) -> &'static str {
-        "clip_value"
-    }
     fn client(&self, _at: Address, delta: &mut RowBlock) {
         for v in delta.values_mut() {
             *v = v.clamp(-self.max, self.max);

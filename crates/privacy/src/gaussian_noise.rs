@@ -36,9 +36,6 @@ pub struct GaussianNoise {
 }
 
 impl Transform for GaussianNoise {
-    fn name(&self) -> &'static str {
-        "gaussian_noise"
-    }
     fn client(&self, at: Address, delta: &mut RowBlock) {
         if self.std == 0.0 {
             return;

@@ -34,9 +34,6 @@ pub struct Quantise {
 }
 
 impl Transform for Quantise {
-    fn name(&self) -> &'static str {
-        "quantise"
-    }
     fn client(&self, at: Address, delta: &mut RowBlock) {
         let largest = f32::from_bits(bytes::largest_magnitude(&bytes::le_bytes(delta.values())));
         if !largest.is_finite() || largest == 0.0 {

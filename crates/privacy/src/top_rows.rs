@@ -38,9 +38,6 @@ impl TopRows {
 }
 
 impl Transform for TopRows {
-    fn name(&self) -> &'static str {
-        "top_rows"
-    }
     fn client(&self, _at: Address, delta: &mut RowBlock) {
         if self.share < 1.0 {
             let rows = delta.each_row().count();

@@ -131,6 +131,8 @@ fn random_numbers_are_those_of_the_address() {
 fn parameters_out_of_range_are_named_with_what_would_do() {
     for (transform, message) in [
         (ClipNorm { max: 0.0 }, "clip_norm: max = 0, expected a positive finite number"),
+        (ClipNorm { max: f64::NAN }, "clip_norm: max = NaN, expected a positive finite number"),
+        (ClipValue { max: 0.0 }, "clip_value: max = 0, expected a positive finite number"),
         (ClipValue { max: f32::INFINITY }, "clip_value: max = inf, expected a positive finite number"),
         (GaussianNoise { std: -0.5 }, "gaussian_noise: std = -0.5, expected a finite number of at least 0"),
         (
@@ -145,8 +147,6 @@ fn parameters_out_of_range_are_named_with_what_would_do() {
         assert_eq!(transform.build().err().map(|e| e.to_string()).as_deref(), Some(message));
     }
     for transform in ALL.into_iter().chain(NOTHING) {
-        let name = transform.build().map(|t| t.name()).unwrap_or("refused");
-        let kind = format!("{transform:?}").to_lowercase();
-        assert!(kind.starts_with(&name.replace('_', "")), "{name} {kind}");
+        assert!(transform.build().is_ok(), "{transform:?}");
     }
 }

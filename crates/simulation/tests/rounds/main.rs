@@ -403,9 +403,6 @@ struct Scale {
 }
 
 impl Transform for Scale {
-    fn name(&self) -> &'static str {
-        "scale"
-    }
     fn client(&self, _at: Address, _delta: &mut RowBlock) {}
     fn server(&self, at: Address, aggregate: &mut Aggregate) {
         assert_eq!((at.purpose, at.round, at.client), (Purpose::ServerTransform, 0, 0));

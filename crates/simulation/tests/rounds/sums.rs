@@ -12,9 +12,6 @@ use sottovoce_simulation::{Cohort, Engine, Late, Pace, Plan, World, WorldConfig}
 struct Harsh;
 
 impl Transform for Harsh {
-    fn name(&self) -> &'static str {
-        "harsh"
-    }
     fn client(&self, _at: Address, block: &mut RowBlock) {
         block.values_mut().iter_mut().for_each(|v| *v = 0.5 * *v + 0.01);
         block.retain_rows(|row| row % 3 != 1);

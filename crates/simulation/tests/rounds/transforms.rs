@@ -35,9 +35,6 @@ fn transforms_that_do_nothing_change_no_bit() {
 struct Strict(Digest);
 
 impl Transform for Strict {
-    fn name(&self) -> &'static str {
-        "strict"
-    }
     fn client(&self, _at: Address, block: &mut RowBlock) {
         assert_eq!(
             block.layout().schema(),
@@ -77,9 +74,6 @@ fn mild_transforms_leave_the_way() {
 fn blocks_do_not_share_their_random_numbers() {
     struct Noise;
     impl Transform for Noise {
-        fn name(&self) -> &'static str {
-            "noise"
-        }
         fn client(&self, at: Address, block: &mut RowBlock) {
             let seen = at.stream().next_u32() >> 8;
             block.values_mut().fill(seen as f32 * 1e-6);
