@@ -13,10 +13,10 @@ use common::momentum::Momentum;
 use common::population::{BUCKETS, CAP, CLASSES, Desks, LOCAL};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Memory, Rejection};
-use sottovoce_algorithms::{AlgorithmConfig, FedAvg, FedProx, Moon};
+use sottovoce_algorithms::{Afl, AlgorithmConfig, FedAvg, FedProx, Moon};
 use sottovoce_core::{
     Address, Aggregate, Algorithm, Answer, AnyAlgorithm, Checksum, ClientError, ClientId, LedgerLine,
-    LocalTask, Purpose, RowBlock, ServerCx, Transform, Update,
+    LocalTask, Purpose, RowBlock, ServerCx, Transform, Update, Values,
 };
 use sottovoce_models::{SoftmaxRegression, Task, Workspace};
 use sottovoce_simulation::{Clock, Cohort, Engine, Plan, RoundError, State, States};
@@ -150,6 +150,24 @@ fn fairness_of_degree_zero_counts_clients_alike() {
     let alike = models_of(&Unweighted, 6);
     assert_eq!(trajectory(r#"{"kind":"qfedavg","q":0,"lipschitz":2}"#, 6), alike);
     assert_ne!(trajectory(r#"{"kind":"qfedavg","q":0.5,"lipschitz":2}"#, 6), alike);
+}
+
+/// A client whose share of AFL's mixture is 0 sends nothing that counts: its round moves the mixture, not the model.
+#[test]
+fn a_cohort_without_a_share_in_the_mixture_moves_no_parameter() {
+    let afl = Afl { lambda_lr: 100.0, server_lr: 1.0 };
+    let desks = Desks::new(&afl, 6, 3);
+    let mut engine = engine(&desks, Cohort::Uniform { size: 1 });
+    let mut without = 0;
+    for _ in 0..20 {
+        let lambda = engine.algorithm().server().downcast_ref::<Values>().unwrap().clone();
+        let before = engine.base();
+        let report = engine.step().unwrap();
+        let share = lambda[report.accepted[0].client.0 as usize];
+        assert_eq!(engine.base() == before, share == 0.0, "share {share}");
+        without += u32::from(share == 0.0);
+    }
+    assert!((1..20).contains(&without), "{without}");
 }
 
 #[test]
