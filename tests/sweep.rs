@@ -93,3 +93,21 @@ fn a_setting_that_cannot_be_is_refused_before_anything_runs() {
         assert!(!out.exists());
     }
 }
+
+#[test]
+fn a_setting_that_diverges_is_a_result_and_the_others_go_on() {
+    let folder = tempdir().expect("a folder");
+    let grid = "algorithm={kind=\"fedavg\",server_lr=3e38},{kind=\"fedavg\"}";
+    let words = ["--grid", grid, "--set", "local.optimiser.lr=400"];
+    let outcomes = sweep(folder.path(), &words);
+    let [good, bad] = &outcomes[..] else { panic!("{outcomes:?}") };
+    let run = |outcome: &Value| outcome["runs"][0].clone();
+    assert!(run(good)["rounds"] == 8 && run(good).get("diverged").is_none(), "{good}");
+    let why = run(bad)["diverged"].as_str().expect("a reason").to_owned();
+    assert!(why.contains("the run diverged; lower its rates"), "{why}");
+    assert_eq!(sweep(folder.path(), &words), outcomes, "the same again");
+    // Alone such a run fails, with the reason and without a summary.
+    let alone = sottovoce(&["run"]).set(SMALL).set(&["algorithm.kind=fedavg", "algorithm.server_lr=3e38"]);
+    let said = alone.set(&["local.optimiser.lr=400"]).fails(1);
+    assert!(said.contains("round 0: the server's step of fedavg gave a"), "{said}");
+}
