@@ -63,6 +63,13 @@ impl SavedModel {
             .expect("tensors of a layout have a size and names of their own")
     }
 
+    /// Whether it does the same to any text: the configuration may be another.
+    pub fn same(&self, other: &Self) -> bool {
+        self.params == other.params
+            && self.table == other.table
+            && self.meaning.labels == other.meaning.labels
+    }
+
     /// Reads a file of the bytes that [`SavedModel::to_bytes`] gives.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let artefact = |source| ExperimentError::Artefact { path: path.to_owned(), source };

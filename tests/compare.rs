@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sottovoce::compare::flips::{DRAWS, lowest, sign_flip};
 use sottovoce::compare::statistics::{Paired, holm};
+use sottovoce::core::Digest;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -212,12 +213,17 @@ fn compare(runs: impl IntoIterator<Item = impl AsRef<Path>>, words: &[&str]) -> 
 /// A copy of a run directory with its summary changed.
 fn forged(run: &Path, to: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
     fs::create_dir_all(to).expect("a folder can be made");
-    for name in ["config.toml", "manifest.json"] {
-        fs::copy(run.join(name), to.join(name)).expect("a run has this file");
+    for name in common::names(run) {
+        fs::copy(run.join(&name), to.join(&name)).expect("a run has this file");
     }
     let mut summary = json(&run.join("summary.json"));
+    let before = Digest::of(&common::bytes(&run.join("summary.json"))).to_string();
     change(&mut summary);
-    fs::write(to.join("summary.json"), summary.to_string()).expect("the folder is ours");
+    let summary = summary.to_string();
+    let sums = String::from_utf8(common::bytes(&run.join("BLAKE3SUMS"))).expect("text");
+    let sums = sums.replace(&before, &Digest::of(summary.as_bytes()).to_string());
+    fs::write(to.join("summary.json"), summary).expect("the folder is ours");
+    fs::write(to.join("BLAKE3SUMS"), sums).expect("the folder is ours");
     to.to_owned()
 }
 
@@ -303,14 +309,12 @@ fn the_table_says_what_a_reader_needs() {
 fn identical_runs_are_called_so() {
     let (_, plain, _) = &*RUNS;
     let folder = tempdir().expect("a folder can be made");
-    let other: Vec<PathBuf> = (plain.iter().zip(1..))
-        .map(|(run, seed)| {
-            let copy = forged(run, &folder.path().join(format!("{seed}")), |_| ());
-            let config = fs::read_to_string(run.join("config.toml")).expect("a run has a configuration");
-            let other = config.replace("checkpoint_every = 10", "checkpoint_every = 3");
-            assert_ne!(config, other);
-            fs::write(copy.join("config.toml"), other).expect("the folder is ours");
-            copy
+    let other: Vec<PathBuf> = (1..=3)
+        .map(|seed| {
+            let out = folder.path().join(format!("{seed}"));
+            let set = [&format!("seed={seed}"), "rounds.checkpoint_every=3"];
+            sottovoce(&["run", "--quiet"]).small().set(&set).out(&out).ok();
+            out
         })
         .collect();
     let text = compare(plain.iter().chain(&other), &["--metric", "accuracy"]).ok().out();
@@ -373,9 +377,9 @@ fn what_cannot_be_compared_is_an_answer() {
     let absurd = forged(&prox[0], &at("absurd"), |s| s["accuracy"] = json!(1e300));
     let broken = forged(&prox[0], &at("broken"), |s| s["accuracy"] = json!("high"));
     let unfinished = forged(&prox[0], &at("unfinished"), |_| ());
-    fs::remove_file(unfinished.join("summary.json")).expect("the file is ours");
-    let unreadable = forged(&prox[0], &at("unreadable"), |_| ());
-    fs::write(unreadable.join("config.toml"), "name = 3").expect("the folder is ours");
+    fs::remove_file(unfinished.join("BLAKE3SUMS")).expect("the file is ours");
+    let changed = forged(&prox[0], &at("changed"), |_| ());
+    fs::write(changed.join("config.toml"), "name = 3").expect("the folder is ours");
     fs::create_dir(at("empty")).expect("the folder is ours");
     let all = [whole.path().to_owned()];
     let with = |run: &PathBuf| vec![plain[0].clone(), run.clone()];
@@ -385,8 +389,8 @@ fn what_cannot_be_compared_is_an_answer() {
         (with(&stopped), &[], "was interrupted"),
         (with(&absurd), &[], "accuracy = 1"),
         (with(&broken), &[], "summary.json"),
-        (with(&unfinished), &[], "no summary.json"),
-        (with(&unreadable), &[], "config.toml: invalid type"),
+        (with(&unfinished), &[], "has failed"),
+        (with(&changed), &[], "config.toml: is not what the run left here"),
         (plain.clone(), &[], "at least two configurations"),
         (with(&prox[0]), &[], "seed 1 in common, and at least two seeds are needed"),
         (with(&prox[1]), &[], "lacks seed 1, the baseline lacks seed 2"),

@@ -4,10 +4,12 @@ mod common;
 
 use common::sottovoce;
 use serde_json::Value;
+use sottovoce::core::{Address, Purpose, sampling};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
 use tempfile::tempdir;
 
 const SMALL: &[&str] = &[
@@ -110,4 +112,109 @@ fn a_setting_that_diverges_is_a_result_and_the_others_go_on() {
     let alone = sottovoce(&["run"]).set(SMALL).set(&["algorithm.kind=fedavg", "algorithm.server_lr=3e38"]);
     let said = alone.set(&["local.optimiser.lr=400"]).fails(1);
     assert!(said.contains("round 0: the server's step of fedavg gave a"), "{said}");
+}
+
+/// Halving, called again on its own folder, interrupted at any point, or after somebody has changed its files: the same
+/// table.
+#[test]
+fn halving_gives_one_table_whatever_happens() {
+    let whole = tempdir().expect("a folder");
+    let words = ["--grid", "local.optimiser.lr=10,20,40,80", "--grid", "seed=1,2", "--halving", "2"];
+    let expected = sweep(whole.path(), &words);
+    assert!(expected.iter().all(|o| o["runs"].as_array().map(Vec::len) == Some(2)), "two seeds each");
+    assert_eq!(sweep(whole.path(), &words), expected, "called again");
+    let times = if std::env::var_os("SOTTOVOCE_THOROUGH").is_some() { 100 } else { 3 };
+    let folder = tempdir().expect("a folder");
+    for time in 0..times {
+        let mut stream = Address::new(time, Purpose::Test).stream();
+        let out = folder.path().join(format!("{time}"));
+        let path = out.to_str().expect("a plain name");
+        let mut child = sottovoce(&["sweep", "--out", path, "--quiet"]).set(SMALL).args(&words).start();
+        std::thread::sleep(Duration::from_millis(sampling::index(&mut stream, 400) as u64));
+        if time % 2 == 0 {
+            let _ = child.kill();
+        } else {
+            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+        }
+        let _ = child.wait();
+        // Somebody edits what is there.
+        for run in fs::read_dir(&out).into_iter().flatten() {
+            let run = run.expect("an entry").path();
+            for file in
+                common::names(&run).iter().filter(|file| file.ends_with(".json") && *file != "manifest.json")
+            {
+                if sampling::index(&mut stream, 3) == 0 {
+                    let text = fs::read_to_string(run.join(file)).expect("JSON is text");
+                    let forged = text.replacen("\"accuracy\": 0.", "\"accuracy\": 0.9", 1);
+                    fs::write(run.join(file), forged).expect("a file can be written");
+                }
+            }
+        }
+        assert_eq!(sweep(&out, &words), expected, "time {time}");
+    }
+}
+
+/// A result on other data is none of this sweep's.
+#[test]
+fn a_sweep_on_other_data_is_refused() {
+    let folder = tempdir().expect("a folder");
+    let (file, out) = (folder.path().join("d.jsonl"), folder.path().join("runs"));
+    let written = sottovoce(&["data", "synth"]).set(SMALL).ok().out();
+    fs::write(&file, &written).expect("a file can be written");
+    let data = format!("data={{path={:?},unit=\"dialogue\"}}", file.to_str().expect("a plain name"));
+    let path = out.to_str().expect("a plain name");
+    let words = ["sweep", "--out", path, "--quiet", "--json", "--grid", "local.optimiser.lr=1,20"];
+    let again = || sottovoce(&words).set(SMALL).set(&[&data]);
+    let outcomes = again().ok().json();
+    let runs: Vec<_> =
+        outcomes.as_array().expect("a list").iter().map(|o| o["runs"][0]["folder"].clone()).collect();
+    let before: Vec<_> =
+        runs.iter().map(|run| common::contents(&out.join(run.as_str().expect("a name")))).collect();
+    let first = written.find('\n').expect("a line") + 1;
+    fs::write(&file, &written[first..]).expect("a file can be written");
+    let said = again().fails(2);
+    assert!(said.contains("other data: data file d.jsonl"), "{said}");
+    let after: Vec<_> =
+        runs.iter().map(|run| common::contents(&out.join(run.as_str().expect("a name")))).collect();
+    assert_eq!(before, after);
+    fs::write(&file, &written).expect("a file can be written");
+    assert_eq!(again().ok().json(), outcomes);
+}
+
+#[test]
+fn folders_are_called_after_their_settings() {
+    let folder = tempdir().expect("a folder");
+    let grid = [
+        "--set",
+        "local.optimiser.lr=20",
+        "--grid",
+        "algorithm={kind=\"fedprox\",mu=0.1}",
+        "--grid",
+        "seed=3",
+    ];
+    let random =
+        ["--random", "local.epochs=1..3:int", "--random", "rounds.dropout=0.0|0.5", "--samples", "2"];
+    let outcomes = sweep(folder.path(), &[&grid[..], &random].concat());
+    // A learning rate with which every update is beyond what a sum takes.
+    let beyond = sweep(&folder.path().join("beyond"), &["--grid", "local.optimiser.lr=1e16,20"]);
+    assert!(beyond[0]["runs"][0]["diverged"].is_null(), "{beyond:?}");
+    assert!(
+        beyond[1]["runs"][0]["diverged"].as_str().is_some_and(|why| why.contains("the sum takes")),
+        "{beyond:?}"
+    );
+    for outcome in &outcomes {
+        let name = outcome["runs"][0]["folder"].as_str().expect("a name");
+        assert!(name.starts_with("algorithm=kind-fedprox-mu-0.1,epochs="), "{name}");
+        assert!(name.contains(",dropout=0.") && name.contains(",seed=3-"), "{name}");
+    }
+    for (words, says) in [
+        (&["--grid", "seed=1,2", "--seeds", "3"][..], "seeds are listed twice"),
+        (&["--grid", "seed=1,1"], "the same seed twice"),
+        (&["--grid", "seed=a"], "expected a whole number"),
+        (&["--random", "seed=1..9:int", "--samples", "2"], "a seed is not drawn"),
+    ] {
+        let path = folder.path().to_str().expect("a plain name");
+        let said = sottovoce(&["sweep", "--out", path]).set(SMALL).args(words).fails(2);
+        assert!(said.contains(says), "{said}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::exit::Failure;
 use super::rules;
+use super::signals::Signals;
 use clap::Args;
 use serde::Serialize;
 use sottovoce::aggregator::{AggregateError, Outcome, Recipe, Rejection, RuleError, StackError};
@@ -123,10 +124,7 @@ pub(crate) fn aggregate(args: &Aggregate) -> Result<ExitCode, Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
     // An interrupted call leaves no half of a result. Without a handler it would still end, only less tidily.
     let partial = arrays::partial(&args.output);
-    let _ = ctrlc::set_handler(move || {
-        let _ = std::fs::remove_file(&partial);
-        std::process::exit(130);
-    });
+    let _signals = Signals::watch(move || drop(std::fs::remove_file(&partial)));
     pool.install(|| match arrays::open(&args.input).map_err(AggregateFailure::from)? {
         Any::F32(updates) => whole(args, &recipe, &updates),
         Any::F64(updates) => whole(args, &recipe, &updates),

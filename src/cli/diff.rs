@@ -2,8 +2,10 @@
 
 use super::exit::Failure;
 use super::experiment::Watch;
+use super::progress::ProgressArgs;
 use clap::Args;
-use sottovoce::experiment::diff::{At, Differences, Differs, diff};
+use sottovoce::experiment::diff::{At, Differences, diff};
+use sottovoce::experiment::fields::Differs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,17 +27,16 @@ pub(crate) struct Diff {
     /// Print the differences as JSON.
     #[arg(long)]
     json: bool,
-    /// No progress on standard error.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Compares and says.
 pub(crate) fn run(args: &Diff) -> Result<ExitCode, Failure> {
-    let mut watch = Watch::new(args.quiet);
+    let mut watch = Watch::new(args.progress, "diff");
     let differences = diff(&args.a, &args.b, !args.no_numbers, &mut watch);
     watch.end();
-    let differences = differences?;
+    let differences = differences.map_err(Failure::cannot_tell)?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &differences)?;
@@ -73,6 +74,7 @@ fn text(d: &Differences) -> String {
     }
     if d.first.is_none() {
         out += &section("figures", &d.figures);
+        out += &section("files", &d.files);
     }
     out
 }

@@ -1,4 +1,5 @@
-//! How the command ends: 0 done, 1 failed, 2 a configuration, arguments or files that cannot be, 130 interrupted, 141 closed pipe.
+//! How the command ends: 0 done or the same, 1 failed or different, 2 a configuration, arguments or files that cannot be,
+//! 128 and the signal's number where one has ended it, 141 closed pipe.
 
 use super::aggregate::AggregateFailure;
 use sottovoce::compare::CompareError;
@@ -12,6 +13,10 @@ use std::process::ExitCode;
 pub(crate) enum Failure {
     Config(ConfigError),
     Experiment(ExperimentError),
+    /// Two things cannot be compared.
+    CannotTell(ExperimentError),
+    /// A run came to its end and left its model as it was.
+    NothingLearned(&'static str),
     Aggregate(AggregateFailure),
     Compare(CompareError),
     Io(io::Error),
@@ -57,11 +62,18 @@ impl From<serde_json::Error> for Failure {
 const CLOSED_PIPE: u8 = 141;
 
 impl Failure {
+    /// Of a command that says whether two things are the same.
+    pub(crate) fn cannot_tell(e: ExperimentError) -> Self {
+        Self::CannotTell(e)
+    }
+
     /// Says what happened on standard error, unless nobody is listening, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let (code, text) = match self {
             Self::Config(e) => (2, format!("{:?}", miette::Report::new(e))),
             Self::Experiment(e) => (if from_configuration(&e) { 2 } else { 1 }, chain(&e)),
+            Self::NothingLearned(why) => (1, format!("error: nothing was learned: {why}")),
+            Self::CannotTell(e) => (2, chain(&e)),
             Self::Aggregate(e) => (if e.is_input() { 2 } else { 1 }, chain(&e)),
             Self::Compare(e) => (2, chain(&e)),
             Self::Io(e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::from(CLOSED_PIPE),
@@ -88,6 +100,8 @@ fn from_configuration(e: &ExperimentError) -> bool {
             | E::Rule(_)
             | E::Model(_)
             | E::RunDirectory { .. }
+            | E::OtherConfiguration { .. }
+            | E::OtherData { .. }
             | E::Lock(_)
     )
 }

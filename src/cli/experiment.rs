@@ -1,35 +1,33 @@
-//! Progress of a run on standard error, and Ctrl-C.
+//! Watching a run: its progress on standard error, and signals that end it.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use super::progress::{ProgressArgs, Show};
+use super::signals::Signals;
 use sottovoce::experiment::{Observer, Progress, Stage};
 use sottovoce::simulation::CheckpointError;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// A progress bar, and whether somebody asked to stop.
+/// Shows progress, and ends a run when a signal asks for it: after its round, as long as there are rounds; at once while
+/// data are read, while nothing can be lost, and in baselines, when the rounds are on the disk.
 pub(crate) struct Watch {
-    bar: ProgressBar,
+    show: Show,
     accuracy: Option<f64>,
-    stop: Arc<AtomicBool>,
+    signals: Signals,
     last: Option<u64>,
+    /// Where the run is kept.
+    out: Option<PathBuf>,
 }
 
 impl Watch {
-    /// Shows nothing if `quiet` or if standard error is no terminal. A first Ctrl-C ends the run after its round, a
-    /// second one at once.
-    pub(crate) fn new(quiet: bool) -> Self {
-        let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        // Without a handler Ctrl-C still ends the process, only less tidily.
-        let _ = ctrlc::set_handler(move || {
-            if asked.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
-        Self { bar, accuracy: None, stop, last: None }
+    /// Of an experiment of this name.
+    pub(crate) fn new(progress: ProgressArgs, name: &str) -> Self {
+        let mut show = progress.show(name);
+        show.begin("reading, masking and dealing out transcripts");
+        let bar = show.bar.clone();
+        let signals = Signals::watch(move || bar.finish_and_clear());
+        Self { show, accuracy: None, signals, last: None, out: None }
     }
 
     /// Ends the run after this many rounds as well.
@@ -37,29 +35,25 @@ impl Watch {
         Self { last: rounds, ..self }
     }
 
-    /// Data are being read.
-    pub(crate) fn begin(&self, name: &str) {
-        self.bar.set_style(style("{spinner} {prefix}: {msg}"));
-        self.bar.set_prefix(name.to_owned());
-        self.bar.set_message("reading, masking and dealing out transcripts");
-        self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    /// The run is kept in this folder.
+    pub(crate) fn keeping_in(self, out: Option<&Path>) -> Self {
+        Self { out: out.map(Path::to_owned), ..self }
     }
 
     /// Whether somebody asked to stop.
     pub(crate) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.signals.received()
+    }
+
+    /// The exit code of an interrupted run.
+    pub(crate) fn code(&self) -> ExitCode {
+        self.signals.code()
     }
 
     /// Leaves the terminal as it was.
     pub(crate) fn end(&self) {
-        self.bar.finish_and_clear();
+        self.show.end();
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
-        .expect("a template that is part of the program")
-        .progress_chars("=> ")
 }
 
 impl Observer for Watch {
@@ -69,34 +63,39 @@ impl Observer for Watch {
     }
 
     fn stage(&mut self, stage: Stage) {
-        let message = match stage {
-            Stage::Rounds(count) => {
-                self.bar.set_style(style("{prefix}: round {pos}/{len} [{bar:30}] {msg}, {eta} left"));
-                self.bar.set_length(count);
-                self.bar.set_message("training");
-                return;
+        if let Stage::Rounds(count) = stage {
+            self.signals.patient(true);
+            self.show.steps(count, "round");
+            return;
+        }
+        self.signals.patient(false);
+        let (bar, out) = (self.show.bar.clone(), self.out.clone());
+        self.signals.farewell(move || {
+            bar.finish_and_clear();
+            if let Some(out) = &out {
+                let _ = writeln!(
+                    io::stderr(),
+                    "interrupted after the last round, which is kept in {}; --resume goes on with what follows",
+                    out.display()
+                );
             }
-            Stage::Evaluation => "evaluating",
+        });
+        self.show.begin(match stage {
+            Stage::Rounds(_) | Stage::Evaluation => "evaluating",
             Stage::Centralised => "centralised baseline",
             Stage::LocalOnly => "local-only baseline",
-        };
-        self.bar.set_style(style("{spinner} {prefix}: {msg}"));
-        self.bar.set_message(message);
+        });
     }
 
     fn round(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
         self.accuracy = progress.accuracy.or(self.accuracy);
         let loss = progress.report.summary.loss;
-        self.bar.set_message(match self.accuracy {
+        let state = match self.accuracy {
             Some(accuracy) => format!("accuracy {:.2} %, loss {loss:.3}", 100.0 * accuracy),
             None => format!("loss {loss:.3}"),
-        });
-        self.bar.set_position(progress.report.round + 1);
+        };
+        self.show.step(progress.report.round + 1, "round", &state);
         let done = self.last.is_some_and(|last| progress.report.round + 1 >= last);
-        if done || self.stop.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if done || self.stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

@@ -10,9 +10,11 @@ mod exit;
 mod experiment;
 mod list;
 mod output;
+mod progress;
 mod redact;
 mod rules;
 mod run;
+mod signals;
 mod sweep;
 mod verify;
 

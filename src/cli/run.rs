@@ -4,6 +4,7 @@ use super::ConfigArgs;
 use super::exit::Failure;
 use super::experiment::Watch;
 use super::output;
+use super::progress::ProgressArgs;
 use clap::Args;
 use sottovoce::experiment::{Ended, Experiment, Lock, Record};
 use std::io::{self, Write};
@@ -40,9 +41,8 @@ pub(crate) struct Run {
     /// Print the summary as JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// No progress on standard error.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Runs, watches, prints.
@@ -50,9 +50,13 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
     let config = args.config.load()?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
-    let mut watch = Watch::new(args.quiet).stopping_after(args.stop_after);
+    if let Some(path) = &args.lock {
+        Lock::may_write(path)?;
+    }
+    let mut watch = Watch::new(args.progress, &config.name)
+        .stopping_after(args.stop_after)
+        .keeping_in(args.out.as_deref());
     let (experiment, record, summary, params) = pool.install(|| {
-        watch.begin(&config.name);
         // The data are checked first: what cannot run leaves no folder behind.
         let experiment = Experiment::new(config)?;
         let mut record = match &args.out {
@@ -66,7 +70,6 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         if args.allow_config_change {
             record = record.allowing_changes();
         }
-        record.begin(experiment.config(), experiment.data())?;
         let (summary, params) = experiment.run(&mut record, &mut watch)?;
         Ok::<_, Failure>((experiment, record, summary, params))
     })?;
@@ -87,5 +90,11 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         write!(out, "{}", output::summary(&summary, args.out.as_deref()))?;
     }
     out.flush()?;
-    Ok(if interrupted { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    if interrupted {
+        return Ok(watch.code());
+    }
+    match summary.nothing_learned(&experiment.initial()) {
+        None => Ok(ExitCode::SUCCESS),
+        Some(why) => Err(Failure::NothingLearned(why)),
+    }
 }

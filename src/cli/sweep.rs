@@ -2,15 +2,15 @@
 
 use super::ConfigArgs;
 use super::exit::Failure;
+use super::progress::ProgressArgs;
+use super::signals::Signals;
 use clap::Args;
-use indicatif::ProgressBar;
 use sottovoce::report::{percent, table};
-use sottovoce::sweep::{self, Axis, Interval, Outcome, Sweep};
+use sottovoce::sweep::{self, Axis, Outcome, Range, Sweep};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 /// Run an experiment with many settings and seeds; a finished run is not run again.
@@ -21,13 +21,14 @@ use std::thread::available_parallelism;
 pub(crate) struct SweepArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// A key with the values that it takes; several keys make a grid. Values are TOML, e.g.
-    /// --grid 'algorithm={kind="fedavg"},{kind="fedprox",mu=0.1}'.
+    /// A key with the values that it takes; several keys make a grid, and the values of `seed` are seeds. Values are TOML,
+    /// e.g. --grid 'algorithm={kind="fedavg"},{kind="fedprox",mu=0.1}'.
     #[arg(long, value_name = "KEY=V1,V2,...")]
     grid: Vec<Axis>,
-    /// A key whose value is drawn from an interval, evenly or, with :log, evenly on a logarithmic scale.
-    #[arg(long, value_name = "KEY=LOW..HIGH[:log]", requires = "samples")]
-    random: Vec<Interval>,
+    /// A key whose value is drawn: from an interval, with :log evenly on a logarithmic scale, with :int whole numbers; or
+    /// one of several values, as in model.dim=16|32|64.
+    #[arg(long, value_name = "KEY=LOW..HIGH[:log][:int]|KEY=V1|V2", requires = "samples")]
+    random: Vec<Range>,
     /// Random settings for each combination of the grid.
     #[arg(long, value_name = "N", requires = "random", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     samples: Option<u32>,
@@ -49,9 +50,8 @@ pub(crate) struct SweepArgs {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// No progress on standard error.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Runs all settings and prints the table.
@@ -61,35 +61,32 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
     let (grid, random, seeds) = (args.grid.clone(), args.random.clone(), args.seeds.clone());
     let samples = args.samples.unwrap_or(1);
     let settings = Sweep { name, text, overrides, grid, random, samples, seeds }.settings()?;
-    let bar = if args.quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    // Without a handler Ctrl-C still ends the process, only less tidily.
-    let _ = ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
+    let show = args.progress.show("sweep");
+    let bar = show.bar.clone();
+    let signals = Signals::watch(move || bar.finish_and_clear());
+    signals.patient(true);
+    let show = Mutex::new(show);
     let threads = args.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let budget = (usize::from(args.jobs), threads);
     let done = |runs: usize, of: usize| {
-        bar.set_length(of as u64);
-        bar.set_position(runs as u64);
+        let mut show = show.lock().unwrap_or_else(PoisonError::into_inner);
+        show.steps(of as u64, "run");
+        show.step(runs as u64, "run", "");
     };
-    let outcomes = sweep::run(&settings, &args.out, budget, args.halving, &stop, &done)?;
-    bar.finish_and_clear();
+    let outcomes = sweep::run(&settings, &args.out, budget, args.halving, &|| signals.received(), &done)?;
+    show.lock().unwrap_or_else(PoisonError::into_inner).end();
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &outcomes)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{}", show(&outcomes))?;
+        writeln!(out, "{}", describe(&outcomes))?;
     }
     out.flush()?;
-    Ok(if stop.load(Ordering::Relaxed) { ExitCode::from(130) } else { ExitCode::SUCCESS })
+    Ok(if signals.received() { signals.code() } else { ExitCode::SUCCESS })
 }
 
-fn show(outcomes: &[Outcome]) -> String {
+fn describe(outcomes: &[Outcome]) -> String {
     let row = |o: &Outcome| {
         let validation = o.runs.iter().all(|run| run.validation.is_some());
         let rounds: Vec<String> = o.runs.iter().map(|run| run.rounds.to_string()).collect();

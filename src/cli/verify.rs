@@ -2,9 +2,11 @@
 
 use super::exit::Failure;
 use super::experiment::Watch;
+use super::progress::ProgressArgs;
 use clap::Args;
 use sottovoce::config;
-use sottovoce::experiment::verify::{Recorded, Replay, verify};
+use sottovoce::experiment::Ended;
+use sottovoce::experiment::verify::{Recorded, Replay, Verdict, verify};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,24 +34,22 @@ pub(crate) struct Verify {
     /// Print the verdict as JSON.
     #[arg(long)]
     json: bool,
-    /// No progress on standard error.
-    #[arg(long, short)]
-    quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Runs, compares, says.
 pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
-    let recorded = Recorded::read(&args.record)?;
+    let recorded = Recorded::read(&args.record).map_err(Failure::cannot_tell)?;
     let name = args.record.display().to_string();
     let config = config::parse(&name, recorded.config(), &args.overrides)?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
-    let mut watch = Watch::new(args.quiet);
-    watch.begin(&config.name);
+    let mut watch = Watch::new(args.progress, &config.name);
     let how = Replay { rounds: args.rounds, arrival: args.arrival };
     let verdict = pool.install(|| verify(&recorded, config, how, &mut watch));
     watch.end();
-    let verdict = verdict?;
+    let verdict = verdict.map_err(Failure::cannot_tell)?;
     let interrupted = watch.stopped() && verdict.difference.is_none();
     let mut out = io::stdout().lock();
     if args.json {
@@ -62,13 +62,25 @@ pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
             None if interrupted => {
                 writeln!(out, "interrupted after {} rounds, the same so far  {chain}", verdict.rounds)?
             }
-            None => writeln!(out, "same  {name}: {} rounds  {chain}", verdict.rounds)?,
+            None => writeln!(out, "same  {name}: {}  {chain}", how_far(&verdict))?,
         }
     }
     out.flush()?;
     Ok(match verdict.difference {
         Some(_) => ExitCode::FAILURE,
-        None if interrupted => ExitCode::from(130),
+        None if interrupted => watch.code(),
         None => ExitCode::SUCCESS,
     })
+}
+
+/// How many rounds were the same, and of how many where the run has not come to its end.
+fn how_far(verdict: &Verdict) -> String {
+    let rounds = verdict.rounds;
+    match verdict.ended {
+        Some(Ended::Completed | Ended::StoppedEarly) => format!("{rounds} rounds"),
+        Some(Ended::Interrupted) => {
+            format!("{rounds} rounds of a run that was interrupted after {}", verdict.recorded)
+        }
+        None => format!("{rounds} rounds of a run that has not ended, with {} on record", verdict.recorded),
+    }
 }

@@ -1,5 +1,6 @@
 //! Why runs cannot be compared.
 
+use crate::experiment::ExperimentError;
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -52,13 +53,16 @@ pub enum CompareError {
     },
     /// No summary yet.
     #[error(
-        "{}: the run goes on or has failed (no summary.json); let it end, or leave it out",
+        "{}: the run goes on or has failed; let it end, or leave it out",
         path.display()
     )]
     Unfinished {
         /// The run directory.
         path: PathBuf,
     },
+    /// Something else has written there since the run ended.
+    #[error("{0}")]
+    Changed(Box<ExperimentError>),
     /// Stopped before its end.
     #[error("{}: the run was interrupted; go on with --resume, or leave it out", path.display())]
     Interrupted {

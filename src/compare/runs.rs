@@ -1,12 +1,11 @@
 //! Finished run directories, as a comparison reads them.
 //!
-//! Only `config.toml`, `manifest.json` and `summary.json` are opened; that the data still lie where they were is not
-//! needed.
+//! The files have to be those that the run left; that the data still lie where they were is not needed.
 
 use super::CompareError;
 use super::metrics::{Figures, METRICS};
 use crate::config::Config;
-use crate::experiment::Ended;
+use crate::experiment::{Ended, sums};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sottovoce_core::Digest;
@@ -73,14 +72,14 @@ pub(super) fn runs(path: &Path) -> Result<Vec<Run>, CompareError> {
 impl Run {
     /// Reads a run directory.
     fn read(path: &Path) -> Result<Self, CompareError> {
+        if !sums::check(path).map_err(|e| CompareError::Changed(Box::new(e)))? {
+            return Err(CompareError::Unfinished { path: path.to_owned() });
+        }
         let file = path.join(CONFIG);
         let text = read(&file)?;
         let invalid =
             |e: toml::de::Error| CompareError::Config { path: file.clone(), message: e.message().to_owned() };
         let config: Config = toml::from_str(&text).map_err(invalid)?;
-        if !path.join(SUMMARY).exists() {
-            return Err(CompareError::Unfinished { path: path.to_owned() });
-        }
         let summary = path.join(SUMMARY);
         let figures: Figures = json(&summary)?;
         if figures.ended == Ended::Interrupted {

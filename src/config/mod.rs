@@ -251,8 +251,8 @@ pub struct RoundsConfig {
     /// Stops when evaluation no longer gains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stopping: Option<EarlyStopping>,
-    /// Writes a checkpoint into the run directory after every so many rounds; 0 for none but at the end of an
-    /// interrupted run.
+    /// Writes a checkpoint into the run directory after every so many rounds, and after the last one; 0 for the last one
+    /// alone.
     #[serde(default = "every_tenth_round")]
     pub checkpoint_every: u64,
     /// Memory for what clients keep between rounds, in MiB; a temporary file takes the rest.

@@ -9,10 +9,12 @@ use crate::config::Config;
 use crate::experiment::ExperimentError;
 use crate::experiment::data::model;
 use crate::experiment::evidence::{self, Evidence};
-use crate::experiment::journal::{RoundLine, ledger_of};
-use crate::experiment::record::Record;
+use crate::experiment::fields::{Differs, differing, first_of_json, flat, plain, without_measurements};
+use crate::experiment::journal::{EGRESS, ROUNDS, RoundLine, ledger_of};
+use crate::experiment::record::{CLIENTS, MODEL, Record, SUMMARY};
 use crate::experiment::run::{Experiment, Observer, Progress};
 use crate::experiment::verify::first_client;
+use crate::saved::SavedModel;
 use serde::Serialize;
 use serde_json::Value;
 use sottovoce_core::wire::UpdateView;
@@ -40,17 +42,8 @@ pub struct Differences {
     pub first: Option<Place>,
     /// Final figures, where the rounds are the same and these are not.
     pub figures: Vec<Differs>,
-}
-
-/// A name with two values.
-#[derive(Debug, Serialize)]
-pub struct Differs {
-    /// What it is.
-    pub what: String,
-    /// In the first run.
-    pub a: String,
-    /// In the second run.
-    pub b: String,
+    /// The first place of each file of results, where the rounds are the same and it is not.
+    pub files: Vec<Differs>,
 }
 
 /// The place at which two runs part.
@@ -88,7 +81,10 @@ pub struct At {
 impl Differences {
     /// Whether the runs are the same, bit for bit.
     pub fn same(&self) -> bool {
-        self.first.is_none() && self.rounds[0] == self.rounds[1] && self.figures.is_empty()
+        self.first.is_none()
+            && self.rounds[0] == self.rounds[1]
+            && self.figures.is_empty()
+            && self.files.is_empty()
     }
 }
 
@@ -115,7 +111,10 @@ impl Run {
             .map_err(|e| invalid("config.toml", e.message().to_owned()))?;
         let manifest = serde_json::from_str(&file("manifest.json")?)
             .map_err(|e| invalid("manifest.json", e.to_string()))?;
-        let summary = file("summary.json").ok().and_then(|json| serde_json::from_str(&json).ok());
+        let summary = match path.join(SUMMARY).exists() {
+            false => None,
+            true => Some(serde_json::from_str(&file(SUMMARY)?).map_err(|e| invalid(SUMMARY, e.to_string()))?),
+        };
         Ok(Self { path: path.to_owned(), config, manifest, summary, rounds: RoundLine::read(path)? })
     }
 
@@ -197,9 +196,14 @@ pub fn diff(
     match first {
         Some((round, stage)) => out.first = Some(place(&a, &b, round as u64, stage, numbers, watch)?),
         None => {
-            let figures =
-                |run: &Run| run.summary.as_ref().map(|s| flat("", &measured_apart(s))).unwrap_or_default();
+            let figures = |run: &Run| {
+                let mut summary = run.summary.clone().map(without_measurements).unwrap_or_default();
+                // It is over the configuration, too, which has a place of its own.
+                summary.as_object_mut().map(|fields| fields.remove("chain"));
+                flat("", &summary)
+            };
             out.figures = differing(figures(&a), figures(&b));
+            out.files = files(&a, &b)?;
         }
     }
     Ok(out)
@@ -273,6 +277,53 @@ fn place(
     Ok(place)
 }
 
+/// Where files of results differ although all rounds that both have left the same leaves.
+fn files(a: &Run, b: &Run) -> Result<Vec<Differs>, ExperimentError> {
+    let rounds = a.rounds.len().min(b.rounds.len());
+    let both_ended = a.summary.is_some() && b.summary.is_some() && a.rounds.len() == b.rounds.len();
+    let mut out = Vec::new();
+    for (name, within) in [(ROUNDS, Some(rounds)), (EGRESS, Some(rounds)), (CLIENTS, None)] {
+        if within.is_none() && !both_ended {
+            continue;
+        }
+        // The last lines of a ledger are of evaluations after the last round.
+        let within = within.filter(|_| !both_ended).map_or(u64::MAX, |rounds| rounds as u64);
+        let (a, b) = (lines(&a.path.join(name), within)?, lines(&b.path.join(name), within)?);
+        let number = (0..a.len().max(b.len())).find(|i| a.get(*i) != b.get(*i));
+        if let Some(number) = number {
+            let there = |line: Option<&Vec<u8>>| if line.is_some() { "there" } else { "absent" }.to_owned();
+            let d = match (a.get(number), b.get(number)) {
+                (Some(a), Some(b)) => first_of_json(a, b),
+                (a, b) => Differs { what: "the line".to_owned(), a: there(a), b: there(b) },
+            };
+            out.push(Differs { what: format!("{name} line {}: {}", number + 1, d.what), ..d });
+        }
+    }
+    if both_ended {
+        let saved = |run: &Run| SavedModel::read(&run.path.join(MODEL));
+        let digest = |model: &Result<SavedModel, ExperimentError>| match model {
+            Ok(model) => model.params().digest().to_string(),
+            Err(e) => e.to_string(),
+        };
+        let (a, b) = (saved(a), saved(b));
+        let same = matches!((&a, &b), (Ok(a), Ok(b)) if a.same(b));
+        if !same {
+            out.push(Differs { what: MODEL.to_owned(), a: digest(&a), b: digest(&b) });
+        }
+    }
+    Ok(out)
+}
+
+/// The lines of a journal or file of JSON lines, of rounds before `within`.
+fn lines(path: &Path, within: u64) -> Result<Vec<Vec<u8>>, ExperimentError> {
+    let content = fs::read(path).map_err(ExperimentError::at(path))?;
+    let counts = |line: &&[u8]| {
+        within == u64::MAX
+            || serde_json::from_slice::<Value>(line).is_ok_and(|v| v["round"].as_u64() < Some(within))
+    };
+    Ok(content.split_inclusive(|b| *b == b'\n').filter(counts).map(<[u8]>::to_vec).collect())
+}
+
 fn cohort(line: &RoundLine) -> BTreeSet<u64> {
     line.accepted.iter().map(|(c, _)| *c).chain(line.without.iter().map(|(c, _)| *c)).collect()
 }
@@ -331,35 +382,9 @@ fn first_value(
     Some(At { coordinate, tensor: tensor.name().to_owned(), row, column, a, b })
 }
 
-/// A summary without what is measured anew each time.
-fn measured_apart(summary: &Value) -> Value {
-    let mut summary = summary.clone();
-    if let Some(fields) = summary.as_object_mut() {
-        for name in [
-            "wall_seconds",
-            "round_seconds",
-            "clients_per_second",
-            "first_round_seconds",
-            "peak_rss_bytes",
-            "chain",
-        ] {
-            fields.remove(name);
-        }
-    }
-    summary
-}
-
-/// Files by name and digest, and what was held out.
+/// What was read.
 fn inputs(manifest: &Value) -> BTreeMap<String, String> {
-    let files = manifest["data"]["files"].as_array().into_iter().flatten();
-    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let name = |path: &str| {
-        Path::new(path).file_name().map_or(path.to_owned(), |n| n.to_string_lossy().into_owned())
-    };
-    let mut all: BTreeMap<String, String> =
-        files.map(|f| (format!("file {}", name(&text(&f["file"]))), text(&f["digest"]))).collect();
-    all.insert("intents and held-out examples".to_owned(), text(&manifest["held_out"]));
-    all
+    flat("", &manifest["inputs"])
 }
 
 fn environment(manifest: &Value) -> BTreeMap<String, String> {
@@ -369,33 +394,4 @@ fn environment(manifest: &Value) -> BTreeMap<String, String> {
 /// The configuration by key.
 fn settings(config: &toml::Table) -> BTreeMap<String, String> {
     flat("", &serde_json::to_value(config).unwrap_or_default())
-}
-
-/// Nested keys as one, with dots.
-fn flat(prefix: &str, value: &Value) -> BTreeMap<String, String> {
-    let join = |key: &str| if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
-    match value {
-        Value::Object(fields) => fields.iter().flat_map(|(key, v)| flat(&join(key), v)).collect(),
-        Value::Array(items) if items.iter().any(Value::is_object) => {
-            items.iter().enumerate().flat_map(|(i, v)| flat(&join(&i.to_string()), v)).collect()
-        }
-        other => BTreeMap::from([(prefix.to_owned(), plain(other))]),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn differing(a: BTreeMap<String, String>, b: BTreeMap<String, String>) -> Vec<Differs> {
-    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let of = |all: &BTreeMap<String, String>, name: &String| {
-        all.get(name).map_or("absent", String::as_str).to_owned()
-    };
-    let differs = |name: &&String| a.get(*name) != b.get(*name);
-    names
-        .into_iter()
-        .filter(differs)
-        .map(|n| Differs { what: n.clone(), a: of(&a, n), b: of(&b, n) })
-        .collect()
 }

@@ -2,7 +2,8 @@
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sottovoce_core::{Aggregate, ClientId, Format, Params, RowBlock, Rows, bytes};
-use sottovoce_simulation::{Tap, durable};
+use sottovoce_simulation::Tap;
+use sottovoce_simulation::durable::{self, Access};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -75,7 +76,7 @@ impl Evidence {
         });
         let file = safetensors::serialize(views, None).map_err(io::Error::other)?;
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        durable::replace(path, &file, None)
+        durable::replace(path, &file, Access::Owner, None)
     }
 
     /// Reads what [`Evidence::write`] wrote.

@@ -1,12 +1,15 @@
 //! The journals of a run: a line of JSON for each round and for each message that left a client.
 
 use crate::experiment::ExperimentError;
+use crate::experiment::fields::{Differs, first_of_json};
+use crate::experiment::verify::Difference;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sottovoce_core::{Digest, LedgerLine};
-use sottovoce_simulation::{Chain, Leaves, Times};
+use sottovoce_simulation::durable::Access;
+use sottovoce_simulation::{Chain, Leaves, Mark, Times};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub(crate) const ROUNDS: &str = "rounds.jsonl";
@@ -18,28 +21,32 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: BufWriter<File>,
     bytes: u64,
+    hash: blake3::Hasher,
 }
 
 impl Journal {
-    /// Opens or makes a file, to write behind what it holds.
-    pub(crate) fn open(path: PathBuf) -> Result<Self, ExperimentError> {
-        let file =
-            File::options().create(true).append(true).open(&path).map_err(ExperimentError::at(&path))?;
-        let bytes = file.metadata().map_err(ExperimentError::at(&path))?.len();
-        Ok(Self { file: BufWriter::with_capacity(1 << 16, file), bytes, path })
+    /// Opens or makes a file and cuts it back to what `kept` stands for.
+    pub(crate) fn open(path: PathBuf, kept: Kept) -> Result<Self, ExperimentError> {
+        let open = || {
+            let file = Access::Owner.options().create(true).append(true).open(&path)?;
+            file.set_len(kept.bytes)?;
+            Ok(file)
+        };
+        let file = open().map_err(ExperimentError::at(&path))?;
+        let Kept { bytes, hash } = kept;
+        Ok(Self { file: BufWriter::with_capacity(1 << 16, file), bytes, hash, path })
     }
 
     /// Writes a line.
-    pub(crate) fn line(&mut self, line: &impl Serialize) -> Result<(), ExperimentError> {
-        let mut text = serde_json::to_vec(line).map_err(|e| ExperimentError::at(&self.path)(e.into()))?;
-        text.push(b'\n');
-        self.bytes += text.len() as u64;
-        self.file.write_all(&text).map_err(ExperimentError::at(&self.path))
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<(), ExperimentError> {
+        self.bytes += line.len() as u64;
+        self.hash.update(line);
+        self.file.write_all(line).map_err(ExperimentError::at(&self.path))
     }
 
-    /// Length with what is not on the disk yet.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    /// How far it has come, with what is not on the disk yet.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { bytes: self.bytes, digest: self.hash.finalize().into() }
     }
 
     /// Brings what was written to the disk.
@@ -49,15 +56,90 @@ impl Journal {
             .and_then(|()| self.file.get_ref().sync_data())
             .map_err(ExperimentError::at(&self.path))
     }
+}
 
-    /// Cuts the file back to a length that it once had.
-    pub(crate) fn cut(&mut self, bytes: u64) -> Result<(), ExperimentError> {
-        if bytes > self.bytes {
-            let what = "is shorter than its checkpoint says: something else has cut it; begin anew in another folder";
-            return Err(ExperimentError::RunDirectory { path: self.path.clone(), what });
+/// The beginning of a journal that stays.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    bytes: u64,
+    hash: blake3::Hasher,
+}
+
+impl Kept {
+    /// The beginning that `mark` stands for, if the file still has it.
+    pub(crate) fn check(path: &Path, mark: Mark) -> Result<Self, ExperimentError> {
+        let refused = |what| ExperimentError::RunDirectory { path: path.to_owned(), what };
+        let mut hash = blake3::Hasher::new();
+        let hashed = File::open(path).and_then(|file| io::copy(&mut file.take(mark.bytes), &mut hash));
+        match hashed {
+            Ok(bytes) if bytes < mark.bytes => Err(refused(
+                "is shorter than its checkpoint says: something else has cut it; begin anew in another folder",
+            )),
+            Ok(_) if Digest::from(hash.finalize()) != mark.digest => Err(refused(
+                "does not belong to its checkpoint: something else has changed it; begin anew in another folder",
+            )),
+            Ok(bytes) => Ok(Self { bytes, hash }),
+            Err(source) => Err(ExperimentError::at(path)(source)),
         }
-        self.bytes = bytes;
-        self.file.get_ref().set_len(bytes).map_err(ExperimentError::at(&self.path))
+    }
+}
+
+/// A line as a journal has it.
+pub(crate) fn line_of(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, ExperimentError> {
+    let mut line = serde_json::to_vec(value).map_err(|e| ExperimentError::at(path)(e.into()))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The lines of a file, one after another, as something else makes them again.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    name: &'static str,
+    path: PathBuf,
+    file: BufReader<File>,
+    /// The number of the last line, from 1.
+    number: u64,
+    /// It has all of its lines; otherwise its end may be missing.
+    whole: bool,
+}
+
+impl Follow {
+    pub(crate) fn open(folder: &Path, name: &'static str, whole: bool) -> Result<Self, ExperimentError> {
+        let path = folder.join(name);
+        let file = BufReader::new(File::open(&path).map_err(ExperimentError::at(&path))?);
+        Ok(Self { name, path, file, number: 0, whole })
+    }
+
+    fn next(&mut self) -> Result<Vec<u8>, ExperimentError> {
+        let mut line = Vec::new();
+        self.file.read_until(b'\n', &mut line).map_err(ExperimentError::at(&self.path))?;
+        self.number += 1;
+        Ok(line)
+    }
+
+    /// Holds the next line against `here`.
+    pub(crate) fn line(&mut self, here: &[u8]) -> Result<(), ExperimentError> {
+        let line = self.next()?;
+        if line == here || !self.whole && !line.ends_with(b"\n") {
+            return Ok(());
+        }
+        let Differs { what, a, b } = match line.is_empty() {
+            true => Differs { what: "the line".to_owned(), a: "absent".to_owned(), b: "there".to_owned() },
+            false => first_of_json(&line, here),
+        };
+        Err(self.differs(what, a, b))
+    }
+
+    /// Nothing may be left.
+    pub(crate) fn end(&mut self) -> Result<(), ExperimentError> {
+        match self.next()?.is_empty() {
+            true => Ok(()),
+            false => Err(self.differs("the line".to_owned(), "there".to_owned(), "absent".to_owned())),
+        }
+    }
+
+    fn differs(&self, what: String, recorded: String, here: String) -> ExperimentError {
+        Difference::of(format!("{} line {}: {what}", self.name, self.number), recorded, here).into()
     }
 }
 
@@ -103,24 +185,41 @@ pub struct RoundLine {
 }
 
 impl RoundLine {
-    /// The lines of a run directory, in order.
+    /// The lines of a run directory, in order. One at the end that a process was killed over is left out.
     pub fn read(run: &Path) -> Result<Vec<Self>, ExperimentError> {
-        read_lines(&run.join(ROUNDS))
+        read_lines(&run.join(ROUNDS), u64::MAX)
+    }
+
+    /// How many lines a run directory has; none where there is no such file.
+    pub(crate) fn count(run: &Path) -> u64 {
+        File::open(run.join(ROUNDS)).map_or(0, |file| BufReader::new(file).split(b'\n').count() as u64)
+    }
+
+    /// The lines within the first `bytes` of a run directory's journal.
+    pub(crate) fn read_within(run: &Path, bytes: u64) -> Result<Vec<Self>, ExperimentError> {
+        read_lines(&run.join(ROUNDS), bytes)
     }
 }
 
 /// The lines of a run directory's ledger that belong to a round, by client.
 pub fn ledger_of(run: &Path, round: u64) -> Result<Vec<LedgerLine>, ExperimentError> {
-    let mut lines: Vec<LedgerLine> = read_lines(&run.join(EGRESS))?;
+    let mut lines: Vec<LedgerLine> = read_lines(&run.join(EGRESS), u64::MAX)?;
     lines.retain(|line| line.round == round);
     Ok(lines)
 }
 
-fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ExperimentError> {
+fn read_lines<T: DeserializeOwned>(path: &Path, bytes: u64) -> Result<Vec<T>, ExperimentError> {
     let mut lines = Vec::new();
-    for line in BufReader::new(File::open(path).map_err(ExperimentError::at(path))?).lines() {
-        let line = serde_json::from_str(&line.map_err(ExperimentError::at(path))?);
-        lines.push(line.map_err(|e| ExperimentError::at(path)(e.into()))?);
+    let mut file = BufReader::new(File::open(path).map_err(ExperimentError::at(path))?.take(bytes));
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line).map_err(ExperimentError::at(path))? > 0 {
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let parsed = serde_json::from_slice(&line)
+            .map_err(|_| ExperimentError::Line { path: path.to_owned(), line: lines.len() as u64 + 1 });
+        lines.push(parsed?);
+        line.clear();
     }
     Ok(lines)
 }

@@ -5,14 +5,15 @@
 //! digits, enough to find where two runs part, while `chain` is over the whole of them. The seal, BLAKE3 of all lines
 //! above it without carriage returns, tells damage and hand editing from another result.
 
-use crate::config::Config;
-use crate::experiment::data::Data;
+use crate::experiment::ExperimentError;
+use crate::experiment::inputs::Inputs;
 use crate::experiment::record::Record;
 use crate::experiment::run::Experiment;
 use crate::experiment::summary::{Ended, Summary};
 use serde::{Deserialize, Serialize};
-use sottovoce_core::{Checksum, Digest};
-use sottovoce_simulation::{CONTRACT, Leaves, Stage, durable};
+use sottovoce_core::Digest;
+use sottovoce_simulation::durable::{self, Access};
+use sottovoce_simulation::{CONTRACT, Leaves, Stage};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -65,32 +66,6 @@ struct Head {
     metrics: BTreeMap<String, f64>,
 }
 
-/// What a run read that is no client's own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Inputs {
-    /// Intents, test and validation examples.
-    pub held_out: Checksum,
-    /// BLAKE3 of each file, by its path below the folder that was read.
-    pub files: BTreeMap<String, String>,
-}
-
-impl Inputs {
-    /// Of the data of an experiment.
-    pub fn of(config: &Config, data: &Data) -> Self {
-        let roots: Vec<&PathBuf> = config.data.path.iter().chain(&config.data.also).collect();
-        let below = |file: &str| {
-            let path = Path::new(file);
-            let inside = roots.iter().find_map(|root| path.strip_prefix(root).ok());
-            let inside = inside.filter(|p| !p.as_os_str().is_empty());
-            let name = inside.or_else(|| path.file_name().map(Path::new)).unwrap_or(path);
-            name.to_string_lossy().replace('\\', "/")
-        };
-        let files = data.origin.files.iter().map(|f| (below(&f.file), f.digest.clone())).collect();
-        Self { held_out: data.checksum(), files }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rounds {
@@ -115,6 +90,14 @@ pub enum LockError {
         path: PathBuf,
         /// What it said.
         source: io::Error,
+    },
+    /// Nothing may be written there.
+    #[error("lock {}: {what}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        what: &'static str,
     },
     /// Truncated, changed, merged by hand, or no lock at all.
     #[error("lock {}: damaged ({what}); write it again with `sottovoce run --lock`", path.display())]
@@ -145,12 +128,12 @@ pub enum LockError {
 
 impl Lock {
     /// Of a finished run.
-    pub fn of(experiment: &Experiment, record: &Record, summary: &Summary) -> Result<Self, LockError> {
+    pub fn of(experiment: &Experiment, record: &Record, summary: &Summary) -> Result<Self, ExperimentError> {
         if summary.ended == Ended::Interrupted {
-            return Err(LockError::NotOneRun { what: "was interrupted" });
+            return Err(LockError::NotOneRun { what: "was interrupted" }.into());
         }
         if record.changed() {
-            return Err(LockError::NotOneRun { what: "changed its configuration on the way" });
+            return Err(LockError::NotOneRun { what: "changed its configuration on the way" }.into());
         }
         let config = experiment.config();
         let head = Head {
@@ -160,7 +143,7 @@ impl Lock {
             model: summary.digest,
             written_by: format!("sottovoce {}", env!("CARGO_PKG_VERSION")),
             config: toml::Table::try_from(config).expect("a configuration can be written as TOML"),
-            data: Inputs::of(config, experiment.data()),
+            data: Inputs::of(config, experiment.data())?,
             metrics: metrics(summary),
         };
         Ok(Self { head, rounds: record.leaves().iter().map(ShortLeaves::of).collect() })
@@ -209,9 +192,33 @@ impl Lock {
         out
     }
 
+    /// Whether a lock may be written there: the folder exists, and the file does not or is a lock, whole or damaged, of any
+    /// contract.
+    ///
+    /// # Errors
+    /// [`LockError::Refused`] with the reason.
+    pub fn may_write(path: &Path) -> Result<(), LockError> {
+        let refused = |what| Err(LockError::Refused { path: path.to_owned(), what });
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if path.is_dir() {
+            return refused("is a folder");
+        }
+        if folder.is_some_and(|folder| !folder.is_dir()) {
+            return refused("its folder does not exist");
+        }
+        match fs::read(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(LockError::Io { path: path.to_owned(), source }),
+            Ok(content) if content.starts_with(HEADER.lines().next().unwrap_or_default().as_bytes()) => {
+                Ok(())
+            }
+            Ok(_) => refused("is no lock and would be overwritten; choose another name"),
+        }
+    }
+
     /// Writes the file, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), LockError> {
-        durable::replace(path, self.to_toml().as_bytes(), None)
+        durable::replace(path, self.to_toml().as_bytes(), Access::Everybody, None)
             .map_err(|source| LockError::Io { path: path.to_owned(), source })
     }
 

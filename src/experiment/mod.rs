@@ -1,17 +1,23 @@
 //! An experiment from beginning to end: data, rounds, evaluation, baselines, artefacts.
 
+mod against;
 pub mod data;
 pub mod diff;
+pub(crate) mod directory;
 pub mod evidence;
+pub mod fields;
+pub mod inputs;
 pub mod inspect;
 pub mod journal;
 pub mod lock;
+mod manifest;
 pub mod outside;
 pub mod record;
 mod root;
 pub mod run;
 mod stopwatch;
 pub mod summary;
+pub mod sums;
 mod totals;
 pub mod vectors;
 pub mod verify;
@@ -126,6 +132,43 @@ pub enum ExperimentError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A line of a journal that is none.
+    #[error("{}: line {line} is no line of such a journal; something else has changed it", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A run that is held against another one is another.
+    #[error("{0}")]
+    Differs(Box<verify::Difference>),
+    /// The run directory is of another configuration.
+    #[error(
+        "{}: was begun with another configuration: {keys}; choose another folder, or go on under this one from the \
+         checkpoint with --allow-config-change", path.display()
+    )]
+    OtherConfiguration {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        keys: String,
+    },
+    /// The run directory is of other data.
+    #[error(
+        "{}: was begun on other data: {what} is {there} there and {here} here; bring the data back, or begin anew in \
+         another folder", path.display()
+    )]
+    OtherData {
+        /// The folder.
+        path: PathBuf,
+        /// The file, or what was made of the files.
+        what: String,
+        /// Its digest there.
+        there: String,
+        /// Its digest here.
+        here: String,
+    },
     /// The run directory holds something else.
     #[error("{}: {what}", path.display())]
     RunDirectory {
@@ -134,6 +177,12 @@ pub enum ExperimentError {
         /// What is wrong and what to do.
         what: &'static str,
     },
+}
+
+impl From<verify::Difference> for ExperimentError {
+    fn from(difference: verify::Difference) -> Self {
+        Self::Differs(Box::new(difference))
+    }
 }
 
 impl ExperimentError {

@@ -11,38 +11,54 @@
 //! | `trace/` | everything that passed in each round, if asked for |
 //! | `model.safetensors` | final parameters, with labels and features |
 //! | `summary.json` | figures |
+//! | `BLAKE3SUMS` | a digest of each file, once the run has ended |
 //! | `.lock` | held while a process writes here |
 //!
 //! Apart from times and memory in the summary, the same configuration gives the same bytes. Files other than the
-//! journals are there whole or not at all. A journal may be ahead of the checkpoint, never behind: on resumption it is
-//! cut back to the length that the checkpoint names, and its chain has to end where the checkpoint's does.
+//! journals are there whole or not at all. Nothing in a directory is changed before the whole run is accepted:
+//! configuration, what is read, checkpoint and journals are held against what the directory says first. A journal may be
+//! ahead of the checkpoint, never behind: on resumption it is cut back to what the checkpoint names.
+//!
+//! The same record, held against a directory, compares instead of writing, which is how runs are verified.
 
 use crate::config::Config;
 use crate::experiment::ExperimentError;
+use crate::experiment::against::Against;
 use crate::experiment::data::Data;
+use crate::experiment::directory::{CONFIG, Claim, MANIFEST};
 use crate::experiment::evidence::{self, Collector, Evidence};
-use crate::experiment::journal::{EGRESS, Journal, ROUNDS, RoundLine};
+use crate::experiment::fields::differing;
+use crate::experiment::inputs::Inputs;
+use crate::experiment::journal::{EGRESS, Journal, Kept, ROUNDS, RoundLine, line_of};
+use crate::experiment::manifest::Manifest;
 use crate::experiment::summary::Summary;
+use crate::experiment::sums;
 use crate::saved::SavedModel;
 use serde::{Deserialize, Serialize};
-use sottovoce_core::{Checksum, Digest, EvaluationCounts, Layout, LedgerLine, Params};
+use sottovoce_core::{Digest, EvaluationCounts, LedgerLine, Params};
+use sottovoce_simulation::durable::Access;
 use sottovoce_simulation::{
     Chain, Checkpoint, CheckpointError, Leaves, RoundReport, Standing, State, durable,
 };
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::fs;
+use std::path::Path;
 
-const LOCK: &str = ".lock";
+pub(crate) const CLIENTS: &str = "clients.jsonl";
+pub(crate) const MODEL: &str = "model.safetensors";
+pub(crate) const SUMMARY: &str = "summary.json";
 
-/// What is kept of a run: in a directory, or in memory only.
+/// What is kept of a run: in a directory, in memory only, or nothing because it is compared with what was kept.
 #[derive(Debug, Default)]
 pub struct Record {
-    directory: Option<Directory>,
+    keep: Keep,
+    /// Digests of configuration and of what is read.
+    identity: (Digest, Digest),
     start: Chain,
     chain: Chain,
     leaves: Vec<Leaves>,
+    /// Rounds that the directory held already.
+    before: Vec<RoundLine>,
     /// Another configuration held in some of the rounds.
     changed: bool,
     /// It holds from the next round on, and this is its digest.
@@ -52,17 +68,32 @@ pub struct Record {
     evidence: Option<Evidence>,
 }
 
+#[derive(Debug, Default)]
+enum Keep {
+    #[default]
+    Nothing,
+    Files(Box<Directory>),
+    Against(Box<Against>),
+}
+
 #[derive(Debug)]
 struct Directory {
-    path: PathBuf,
-    rounds: Journal,
-    egress: Journal,
-    resumed: bool,
+    claim: Claim,
     trace: bool,
     /// Another configuration may go on from the checkpoint.
     may_change: bool,
-    /// Held as long as this is.
-    _lock: File,
+    /// What is written as soon as the run is accepted.
+    accepted: Option<Accepted>,
+    /// The journals of rounds and of messages, once it is.
+    journals: Option<[Journal; 2]>,
+}
+
+/// What a run writes before its first round.
+#[derive(Debug)]
+struct Accepted {
+    manifest: Vec<u8>,
+    config: String,
+    kept: [Kept; 2],
 }
 
 /// What is known about a round when it is over.
@@ -104,21 +135,6 @@ pub struct ClientLine {
     pub correct: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Manifest<'a> {
-    sottovoce: &'static str,
-    target: String,
-    contract: u32,
-    seed: u64,
-    config: Digest,
-    data: &'a crate::experiment::data::Origin,
-    held_out: Checksum,
-    intents: usize,
-    clients: u64,
-    training_clients: u64,
-    schema: Digest,
-}
-
 impl Record {
     /// Keeps nothing on the disk.
     pub fn none() -> Self {
@@ -130,39 +146,30 @@ impl Record {
         Self { witness: Some(round), ..Self::default() }
     }
 
+    /// Holds the run against what was kept of another; the first difference is an error.
+    pub(crate) fn against(other: Against) -> Self {
+        Self { keep: Keep::Against(Box::new(other)), ..Self::default() }
+    }
+
     /// A new run directory; refuses a folder that holds anything.
     pub fn create(path: &Path) -> Result<Self, ExperimentError> {
-        let lock = lock(path)?;
-        if entries(path)?.iter().any(|name| name != LOCK) {
-            let what = "is not empty; choose another folder, or go on with --resume";
-            return Err(ExperimentError::RunDirectory { path: path.to_owned(), what });
-        }
-        Self::open(path, lock, false)
+        Ok(Self::of(Claim::new(path)?))
     }
 
     /// A run directory to go on in: from its newest checkpoint, or from the beginning where a run was ended before its
     /// first one. A folder that holds something else is refused.
     pub fn reopen(path: &Path) -> Result<Self, ExperimentError> {
-        let new = !path.join(LOCK).exists();
-        let lock = lock(path)?;
-        if new && entries(path)?.iter().any(|name| name != LOCK) {
-            let what = "is no run directory; choose a folder that is, or a new one";
-            return Err(ExperimentError::RunDirectory { path: path.to_owned(), what });
-        }
-        Self::open(path, lock, true)
+        Ok(Self::of(Claim::existing(path)?))
     }
 
-    fn open(path: &Path, lock: File, resumed: bool) -> Result<Self, ExperimentError> {
-        let (rounds, egress) = (Journal::open(path.join(ROUNDS))?, Journal::open(path.join(EGRESS))?);
-        let path = path.to_owned();
-        let directory =
-            Directory { path, rounds, egress, resumed, trace: false, may_change: false, _lock: lock };
-        Ok(Self { directory: Some(directory), ..Self::default() })
+    fn of(claim: Claim) -> Self {
+        let directory = Directory { claim, trace: false, may_change: false, accepted: None, journals: None };
+        Self { keep: Keep::Files(Box::new(directory)), ..Self::default() }
     }
 
     /// Keeps everything that passes in each round, in the folder `trace`.
     pub fn with_trace(mut self) -> Self {
-        if let Some(d) = &mut self.directory {
+        if let Keep::Files(d) = &mut self.keep {
             d.trace = true;
         }
         self
@@ -170,57 +177,60 @@ impl Record {
 
     /// Lets a run go on under another configuration than its checkpoint's.
     pub fn allowing_changes(mut self) -> Self {
-        if let Some(d) = &mut self.directory {
+        if let Keep::Files(d) = &mut self.keep {
             d.may_change = true;
         }
         self
     }
 
-    /// Writes what is known before the first round.
-    pub fn begin(&mut self, config: &Config, data: &Data) -> Result<(), ExperimentError> {
-        let Some(d) = &self.directory else { return Ok(()) };
-        let manifest = Manifest {
-            sottovoce: env!("CARGO_PKG_VERSION"),
-            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            contract: sottovoce_simulation::CONTRACT,
-            seed: config.seed,
-            config: config.digest(),
-            data: &data.origin,
-            held_out: data.checksum(),
-            intents: data.labels.len(),
-            clients: data.shards.clients(),
-            training_clients: data.shards.training_clients(),
-            schema: data.model.layout().schema(),
-        };
-        write(&d.path.join("config.toml"), config.to_toml().as_bytes())?;
-        write_json(&d.path.join("manifest.json"), &manifest)
+    /// Checks that the directory is this run's, and writes nothing. [`Record::start`] does the same and more: this is for
+    /// knowing it early.
+    pub fn begin(&self, config: &Config, data: &Data) -> Result<(), ExperimentError> {
+        let Keep::Files(d) = &self.keep else { return Ok(()) };
+        d.is_of(config, &Inputs::of(config, data)?)
     }
 
-    /// Begins the chain of a run on held-out data of this checksum, or says where to go on, if this is a reopened
-    /// directory with a checkpoint. Journals are cut back to it. Of what clients keep, `memory` bytes stay in memory.
-    pub fn start(
-        &mut self,
-        config: Digest,
-        data: Checksum,
-        layout: &Arc<Layout>,
-        memory: u64,
-    ) -> Result<Option<Resumed>, ExperimentError> {
-        self.start = Chain::start(config, data);
+    /// Begins the chain of a run, or says where to go on, if this is a reopened directory with a checkpoint. Nothing is
+    /// written before [`Record::accept`].
+    ///
+    /// # Errors
+    /// If the directory belongs to another configuration or other data, or is not what its checkpoint says.
+    pub fn start(&mut self, config: &Config, data: &Data) -> Result<Option<Resumed>, ExperimentError> {
+        let (digest, layout) = (config.digest(), data.model.layout());
+        self.start = Chain::start(digest, data.checksum());
         self.chain = self.start;
-        let Some(d) = self.directory.as_mut().filter(|d| d.resumed) else { return Ok(None) };
-        let found = Checkpoint::newest(&d.path, (!d.may_change).then_some(config), layout, memory)?;
+        let Keep::Files(d) = &mut self.keep else { return Ok(None) };
+        let inputs = Inputs::of(config, data)?;
+        self.identity = (digest, inputs.digest());
+        d.is_of(config, &inputs)?;
+        let folder = &d.claim.path;
+        let found = match &d.claim.identity {
+            None => None,
+            Some(_) => Checkpoint::newest(folder, None, layout, config.rounds.state_memory_mb << 20)?,
+        };
+        let manifest = Manifest::of(config, data, inputs).to_json();
+        let accepted = |kept| Accepted { manifest, config: config.to_toml(), kept };
         let Some(found) = found else {
-            d.rounds.cut(0)?;
-            d.egress.cut(0)?;
+            if d.claim.identity.as_ref().is_some_and(|before| before.config != digest) {
+                let what =
+                    "has no checkpoint, so another configuration cannot go on from it; choose another folder";
+                return Err(ExperimentError::RunDirectory { path: folder.clone(), what });
+            }
+            d.accepted = Some(accepted([Kept::default(), Kept::default()]));
             return Ok(None);
         };
         let Checkpoint { standing, state, server } = found.checkpoint;
-        let Standing { config: before, start, chain, journals } = standing;
-        let [rounds, egress] = journals;
-        d.rounds.cut(rounds)?;
-        d.egress.cut(egress)?;
+        let Standing { config: before, inputs, start, chain, journals } = standing;
+        if before != digest && !d.may_change || inputs != self.identity.1 {
+            let what = "has a checkpoint that is not of this run; begin anew in another folder";
+            return Err(ExperimentError::RunDirectory { path: folder.clone(), what });
+        }
+        let [rounds, egress] = [(ROUNDS, journals[0]), (EGRESS, journals[1])];
+        let kept = |(name, mark)| Kept::check(&folder.join(name), mark);
+        let kept = [kept(rounds)?, kept(egress)?];
         (self.start, self.chain) = (start, start);
-        for line in RoundLine::read(&d.path)? {
+        self.before = RoundLine::read_within(folder, journals[0].bytes)?;
+        for line in &self.before {
             if let Some(configuration) = line.configuration {
                 self.chain.reconfigure(configuration);
                 self.changed = true;
@@ -230,32 +240,50 @@ impl Record {
         }
         if self.chain != chain || self.leaves.len() as u64 != state.round {
             let what = "does not belong to its checkpoint: something else has changed it; begin anew in another folder";
-            return Err(ExperimentError::RunDirectory { path: d.path.join(ROUNDS), what });
+            return Err(ExperimentError::RunDirectory { path: folder.join(ROUNDS), what });
         }
-        if before != config {
-            self.chain.reconfigure(config);
-            self.changes = Some(config);
+        if before != digest {
+            self.chain.reconfigure(digest);
+            self.changes = Some(digest);
         }
+        d.accepted = Some(accepted(kept));
         Ok(Some(Resumed { state, server, damage: found.damage }))
+    }
+
+    /// The run can begin: writes what is known before its first round, and cuts the journals back.
+    pub fn accept(&mut self) -> Result<(), ExperimentError> {
+        let Keep::Files(d) = &mut self.keep else { return Ok(()) };
+        let Some(Accepted { manifest, config, kept: [rounds, egress] }) = d.accepted.take() else {
+            return Ok(());
+        };
+        let folder = &d.claim.path;
+        sums::remove(folder)?;
+        // The manifest first: with it the folder is a run directory.
+        write(&folder.join(MANIFEST), &manifest)?;
+        write(&folder.join(CONFIG), config.as_bytes())?;
+        let rounds = Journal::open(folder.join(ROUNDS), rounds)?;
+        d.journals = Some([rounds, Journal::open(folder.join(EGRESS), egress)?]);
+        Ok(())
     }
 
     /// Where the checkpoint's server state is none of the algorithm's that is run.
     pub(crate) fn of_another_algorithm(&self) -> ExperimentError {
-        let path = self.directory.as_ref().map(|d| d.path.clone()).unwrap_or_default();
+        let path = match &self.keep {
+            Keep::Files(d) => d.claim.path.clone(),
+            _ => Default::default(),
+        };
         let what = "holds a checkpoint of another algorithm; begin anew in another folder";
         ExperimentError::RunDirectory { path, what }
     }
 
-    /// Hands the rounds that a reopened directory holds to `visit`.
-    pub fn replay(&self, visit: impl FnMut(RoundLine)) -> Result<(), ExperimentError> {
-        let Some(d) = self.directory.as_ref().filter(|d| d.resumed) else { return Ok(()) };
-        RoundLine::read(&d.path)?.into_iter().for_each(visit);
-        Ok(())
+    /// Hands the rounds that a reopened directory held to `visit`, once.
+    pub fn replay(&mut self, visit: impl FnMut(RoundLine)) {
+        std::mem::take(&mut self.before).into_iter().for_each(visit);
     }
 
     /// What looks on at `round`, if its evidence is wanted.
     pub fn tap(&self, round: u64) -> Option<&Collector> {
-        let trace = self.directory.as_ref().is_some_and(|d| d.trace);
+        let trace = matches!(&self.keep, Keep::Files(d) if d.trace);
         (trace || self.witness == Some(round)).then_some(&self.collector)
     }
 
@@ -289,10 +317,8 @@ impl Record {
         if self.witness == Some(report.round) {
             self.evidence = Some(self.collector.take(round.params));
         }
-        let Some(d) = &mut self.directory else { return Ok(()) };
-        if d.trace {
-            let path = evidence::path(&d.path, report.round);
-            self.collector.take(round.params).write(&path).map_err(ExperimentError::at(&path))?;
+        if let Keep::Nothing = self.keep {
+            return Ok(());
         }
         let mut rejected = BTreeMap::new();
         for (_, why) in &report.rejected {
@@ -302,7 +328,7 @@ impl Record {
             report.rejected.iter().map(|(c, why)| (c.0, why.to_string())).collect();
         without.extend(report.dropped.iter().map(|(c, why)| (c.0, why.to_string())));
         without.sort_unstable();
-        d.rounds.line(&RoundLine {
+        let line = RoundLine {
             round: report.round,
             cohort: report.cohort,
             accepted: report.accepted.iter().map(|a| (a.client.0, a.weight)).collect(),
@@ -319,17 +345,48 @@ impl Record {
             leaves: round.leaves,
             chain: self.chain,
             configuration,
-        })?;
-        self.ledger(&report.ledger)
+        };
+        let line = line_of(&line, Path::new(ROUNDS))?;
+        match &mut self.keep {
+            Keep::Nothing => {}
+            Keep::Files(d) => {
+                if d.trace {
+                    let path = evidence::path(&d.claim.path, report.round);
+                    self.collector.take(round.params).write(&path).map_err(ExperimentError::at(&path))?;
+                }
+                d.journals()[0].line(&line)?;
+            }
+            Keep::Against(other) => other.round(report.round, &round.leaves, &report.ledger, &line)?,
+        }
+        self.messages(&report.ledger)
     }
 
-    /// Messages left clients.
+    /// Messages left clients after the last round.
     pub fn ledger<'a>(
         &mut self,
         lines: impl IntoIterator<Item = &'a LedgerLine>,
     ) -> Result<(), ExperimentError> {
-        let Some(d) = &mut self.directory else { return Ok(()) };
-        lines.into_iter().try_for_each(|line| d.egress.line(line))
+        match &self.keep {
+            // The last round on record need not be the last one of the run.
+            Keep::Against(other) if !other.ended() => Ok(()),
+            _ => self.messages(lines),
+        }
+    }
+
+    fn messages<'a>(
+        &mut self,
+        lines: impl IntoIterator<Item = &'a LedgerLine>,
+    ) -> Result<(), ExperimentError> {
+        let path = Path::new(EGRESS);
+        match &mut self.keep {
+            Keep::Nothing => Ok(()),
+            Keep::Files(d) => {
+                lines.into_iter().try_for_each(|line| d.journals()[1].line(&line_of(line, path)?))
+            }
+            Keep::Against(other) => {
+                lines.into_iter().try_for_each(|line| other.message(&line_of(line, path)?))
+            }
+        }
     }
 
     /// What became of the clients: `participants` holds examples and rounds of those that took part.
@@ -338,7 +395,6 @@ impl Record {
         participants: &BTreeMap<u64, (u64, u64)>,
         evaluated: &[EvaluationCounts],
     ) -> Result<(), ExperimentError> {
-        let Some(d) = &self.directory else { return Ok(()) };
         let mut lines: BTreeMap<u64, ClientLine> = BTreeMap::new();
         for (client, (examples, rounds)) in participants {
             let line = lines.entry(*client).or_default();
@@ -348,29 +404,25 @@ impl Record {
             let line = lines.entry(counts.client.0).or_default();
             (line.test_examples, line.correct) = (Some(counts.examples), Some(counts.correct));
         }
-        let path = d.path.join("clients.jsonl");
         let mut content = Vec::new();
         for (client, line) in lines {
-            serde_json::to_writer(&mut content, &ClientLine { client, ..line })
-                .map_err(|e| ExperimentError::at(&path)(e.into()))?;
-            content.push(b'\n');
+            content.extend(line_of(&ClientLine { client, ..line }, Path::new(CLIENTS))?);
         }
-        write(&path, &content)
+        match &mut self.keep {
+            Keep::Nothing => Ok(()),
+            Keep::Files(d) => write(&d.claim.path.join(CLIENTS), &content),
+            Keep::Against(other) => other.lines(CLIENTS, &content),
+        }
     }
 
     /// Keeps where the run stands. What came before is on the disk first.
-    pub fn checkpoint(
-        &mut self,
-        config: Digest,
-        state: &State,
-        server: &[u8],
-    ) -> Result<(), ExperimentError> {
-        let Some(d) = &mut self.directory else { return Ok(()) };
-        d.rounds.sync()?;
-        d.egress.sync()?;
-        let journals = [d.rounds.bytes(), d.egress.bytes()];
-        let standing = Standing { config, start: self.start, chain: self.chain, journals };
-        Ok(standing.write(state, server, &d.path)?)
+    pub fn checkpoint(&mut self, state: &State, server: &[u8]) -> Result<(), ExperimentError> {
+        let Keep::Files(d) = &mut self.keep else { return Ok(()) };
+        d.sync()?;
+        let journals = d.journals().each_ref().map(|journal| journal.mark());
+        let (config, inputs) = self.identity;
+        let standing = Standing { config, inputs, start: self.start, chain: self.chain, journals };
+        Ok(standing.write(state, server, &d.claim.path)?)
     }
 
     /// Writes model and summary.
@@ -381,42 +433,64 @@ impl Record {
         params: &Params,
         summary: &Summary,
     ) -> Result<(), ExperimentError> {
-        let Some(d) = &mut self.directory else { return Ok(()) };
-        d.rounds.sync()?;
-        d.egress.sync()?;
-        let model = SavedModel::of(config, &data.labels, params, data.outside.table.clone()).to_bytes();
-        write(&d.path.join("model.safetensors"), &model)?;
-        write_json(&d.path.join("summary.json"), summary)
-    }
-}
-
-/// Names of what a folder holds.
-fn entries(path: &Path) -> Result<Vec<std::ffi::OsString>, ExperimentError> {
-    let names = fs::read_dir(path).and_then(|all| all.map(|e| e.map(|e| e.file_name())).collect());
-    names.map_err(ExperimentError::at(path))
-}
-
-/// Makes a folder this process's own until the file is dropped, which the system sees to if the process is killed.
-fn lock(folder: &Path) -> Result<File, ExperimentError> {
-    fs::create_dir_all(folder).map_err(ExperimentError::at(folder))?;
-    let path = folder.join(LOCK);
-    let file = File::options().create(true).append(true).open(&path).map_err(ExperimentError::at(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let what = "another process is running here; wait for it, or choose another folder";
-            Err(ExperimentError::RunDirectory { path: folder.to_owned(), what })
+        let model = || SavedModel::of(config, &data.labels, params, data.outside.table.clone()).to_bytes();
+        let mut json = serde_json::to_vec_pretty(summary)
+            .map_err(|e| ExperimentError::at(Path::new(SUMMARY))(e.into()))?;
+        json.push(b'\n');
+        match &mut self.keep {
+            Keep::Nothing => Ok(()),
+            Keep::Files(d) => {
+                d.sync()?;
+                write(&d.claim.path.join(MODEL), &model())?;
+                write(&d.claim.path.join(SUMMARY), &json)?;
+                sums::write(&d.claim.path)
+            }
+            Keep::Against(other) => other.end(&model(), &json),
         }
-        Err(TryLockError::Error(source)) => Err(ExperimentError::at(&path)(source)),
     }
+}
+
+impl Directory {
+    /// Whether a run of this configuration on these data may go on here.
+    fn is_of(&self, config: &Config, inputs: &Inputs) -> Result<(), ExperimentError> {
+        let Some(before) = &self.claim.identity else { return Ok(()) };
+        let path = self.claim.path.clone();
+        if before.contract != sottovoce_simulation::CONTRACT {
+            let what =
+                "was begun by a build that keeps another contract; go on with that build, or begin anew";
+            return Err(ExperimentError::RunDirectory { path, what });
+        }
+        if before.config != config.digest() && !self.may_change {
+            let theirs = fs::read_to_string(path.join(CONFIG)).unwrap_or_default();
+            let settings = |text: &str| config_fields(text);
+            let keys = differing(settings(&theirs), settings(&config.to_toml()));
+            let keys: Vec<String> =
+                keys.iter().map(|d| format!("{} is {} there and {} here", d.what, d.a, d.b)).collect();
+            return Err(ExperimentError::OtherConfiguration { path, keys: keys.join("; ") });
+        }
+        match before.inputs.first_difference(inputs) {
+            Some((what, there, here)) => Err(ExperimentError::OtherData { path, what, there, here }),
+            None => Ok(()),
+        }
+    }
+
+    fn journals(&mut self) -> &mut [Journal; 2] {
+        self.journals.as_mut().expect("a run is accepted before its first round")
+    }
+
+    fn sync(&mut self) -> Result<(), ExperimentError> {
+        self.journals().iter_mut().try_for_each(Journal::sync)
+    }
+}
+
+/// The values of a configuration by key, without those that do not count.
+fn config_fields(text: &str) -> BTreeMap<String, String> {
+    let table: toml::Table = toml::from_str(text).unwrap_or_default();
+    let mut fields = crate::experiment::fields::flat("", &serde_json::to_value(table).unwrap_or_default());
+    fields.retain(|key, _| !["data.path", "data.also"].contains(&key.as_str()));
+    fields
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), ExperimentError> {
-    durable::replace(path, content, None).map_err(ExperimentError::at(path))
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ExperimentError> {
-    let mut json = serde_json::to_vec_pretty(value).map_err(|e| ExperimentError::at(path)(e.into()))?;
-    json.push(b'\n');
-    write(path, &json)
+    durable::replace(path, content, Access::Owner, None).map_err(ExperimentError::at(path))
 }

@@ -130,6 +130,10 @@ impl Experiment {
     pub fn config(&self) -> &Config {
         &self.config
     }
+    /// The model before the first round.
+    pub fn initial(&self) -> Params {
+        self.data.model.init(self.config.seed)
+    }
     /// The data.
     pub fn data(&self) -> &Data {
         &self.data
@@ -161,20 +165,20 @@ impl Experiment {
             root: data.root.as_ref(),
             seed: config.seed,
         };
-        let (plan, digest) = (self.plan(), config.digest());
+        let plan = self.plan();
         Format::new(data.model.layout().clone(), facts.contents).map_err(ExperimentError::Model)?;
-        let mut engine =
-            match record.start(digest, data.checksum(), data.model.layout(), plan.state_memory)? {
-                None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
-                Some(Resumed { state, server, damage }) => {
-                    damage.iter().for_each(|why| observer.damaged(why));
-                    Engine::at(algorithm, &nodes, plan, state, &server)
-                        .ok_or_else(|| record.of_another_algorithm())?
-                }
-            };
-        let mut totals = Totals::of(record, config)?;
+        let mut engine = match record.start(config, data)? {
+            None => Engine::new(algorithm, &nodes, plan, data.model.init(config.seed)),
+            Some(Resumed { state, server, damage }) => {
+                damage.iter().for_each(|why| observer.damaged(why));
+                Engine::at(algorithm, &nodes, plan, state, &server)
+                    .ok_or_else(|| record.of_another_algorithm())?
+            }
+        };
+        record.accept()?;
+        let mut totals = Totals::of(record, config);
         observer.stage(Stage::Rounds(config.rounds.count));
-        let mut interrupted = false;
+        let (mut interrupted, mut kept) = (false, engine.round());
         // A resumed run may have been at its end already.
         while !interrupted && engine.round() < config.rounds.count && !totals.stalled(config) {
             let begin = Stopwatch::start();
@@ -202,8 +206,13 @@ impl Experiment {
             interrupted = observer.round(&progress).is_break();
             let every = config.rounds.checkpoint_every;
             if interrupted || every > 0 && engine.round().is_multiple_of(every) {
-                record.checkpoint(digest, engine.state(), &engine.algorithm().state())?;
+                record.checkpoint(engine.state(), &engine.algorithm().state())?;
+                kept = engine.round();
             }
+        }
+        // Baselines may take longer than the rounds, which nobody has to run again if they are interrupted.
+        if kept < engine.round() {
+            record.checkpoint(engine.state(), &engine.algorithm().state())?;
         }
         let ended = match (interrupted, totals.stalled(config)) {
             (true, _) => Ended::Interrupted,
@@ -319,6 +328,7 @@ impl Experiment {
             stale: totals.stale,
             targets: totals.reached.clone(),
             rejected: totals.rejected,
+            updates: totals.updates,
             skipped: totals.skipped,
             wall_seconds: wall,
             round_seconds: totals.round_seconds,

@@ -1,8 +1,8 @@
 //! What a run comes to.
 
 use serde::{Deserialize, Serialize};
-use sottovoce_core::Digest;
 use sottovoce_core::evaluation::{Evaluation, OverClients};
+use sottovoce_core::{Digest, Params};
 use std::collections::BTreeMap;
 
 /// The content of `summary.json`.
@@ -63,6 +63,9 @@ pub struct Summary {
     pub dropped: u64,
     /// Answers refused, over all rounds.
     pub rejected: u64,
+    /// Answers that counted, over all rounds.
+    #[serde(default)]
+    pub updates: u64,
     /// Rounds in which the rule got too few answers for a step.
     #[serde(default)]
     pub skipped: u64,
@@ -85,6 +88,22 @@ pub struct Summary {
     pub first_round_seconds: f64,
     /// Most memory resident at any time; 0 where the system does not tell.
     pub peak_rss_bytes: u64,
+}
+
+impl Summary {
+    /// Why the rounds have left the model as it was, if they have; `initial` is the model before the first of them.
+    pub fn nothing_learned(&self, initial: &Params) -> Option<&'static str> {
+        if self.updates == 0 {
+            return Some(
+                "no client's answer ever counted; look at what became of them in rounds.jsonl of the folder of --out, and \
+                 at rounds.dropout, world and aggregation",
+            );
+        }
+        (self.digest == initial.digest()).then_some(
+            "the model is bit for bit what it was before the first round; look at the learning rates, and whether the \
+             rule ever made a step",
+        )
+    }
 }
 
 /// When an accuracy was reached.

@@ -1,7 +1,6 @@
 //! Sums over the rounds of a run, and whether it still gains.
 
 use crate::config::Config;
-use crate::experiment::ExperimentError;
 use crate::experiment::record::Record;
 use crate::experiment::summary::Reached;
 use sottovoce_simulation::world::{Micros, SECOND};
@@ -15,6 +14,8 @@ pub(crate) struct Totals {
     pub(crate) bytes_down: u64,
     pub(crate) dropped: u64,
     pub(crate) rejected: u64,
+    /// Answers that counted.
+    pub(crate) updates: u64,
     /// Rounds without a step although clients answered.
     pub(crate) skipped: u64,
     /// Virtual time.
@@ -36,13 +37,14 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Sums over the rounds that a resumed record holds already.
-    pub(crate) fn of(record: &Record, config: &Config) -> Result<Self, ExperimentError> {
+    pub(crate) fn of(record: &mut Record, config: &Config) -> Self {
         let mut totals = Self::default();
         record.replay(|line| {
             totals.bytes_up += line.bytes_up;
             totals.bytes_down += line.bytes_down;
             totals.dropped += line.dropped;
             totals.rejected += line.rejected.values().sum::<u64>();
+            totals.updates += line.accepted.len() as u64;
             totals.skipped += u64::from(line.skipped.is_some());
             totals.time(line.time);
             for (client, examples) in &line.accepted {
@@ -52,8 +54,8 @@ impl Totals {
             if let Some(accuracy) = line.accuracy {
                 totals.watch(accuracy, line.round, config);
             }
-        })?;
-        Ok(totals)
+        });
+        totals
     }
     /// Another round.
     pub(crate) fn add(&mut self, report: &RoundReport) {
@@ -61,6 +63,7 @@ impl Totals {
         self.bytes_down += report.bytes_down;
         self.dropped += report.dropped.len() as u64;
         self.rejected += report.rejected.len() as u64;
+        self.updates += report.accepted.len() as u64;
         self.skipped += u64::from(report.skipped.is_some());
         self.time(report.time);
         for a in &report.accepted {

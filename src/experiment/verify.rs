@@ -1,9 +1,13 @@
 //! Running a recorded run again, until it ends in the same digest or differs.
 
 use crate::config::Config;
-use crate::experiment::journal::{self, RoundLine};
-use crate::experiment::lock::{Inputs, Lock, ShortLeaves, metrics};
-use crate::experiment::record::Record;
+use crate::experiment::against::Against;
+use crate::experiment::directory::{CONFIG, Identity};
+use crate::experiment::inputs::Inputs;
+use crate::experiment::journal::RoundLine;
+use crate::experiment::lock::{Lock, ShortLeaves, metrics};
+use crate::experiment::manifest::Manifest;
+use crate::experiment::record::{Record, SUMMARY};
 use crate::experiment::run::{Experiment, Observer, Progress, Stage as Part};
 use crate::experiment::summary::{Ended, Summary};
 use crate::experiment::{ExperimentError, LockError};
@@ -13,58 +17,89 @@ use sottovoce_simulation::{CheckpointError, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// A recorded run: a lock, or a run directory.
 #[derive(Debug)]
 pub struct Recorded {
-    configuration: Option<Digest>,
+    configuration: Digest,
     config: String,
-    inputs: Option<Inputs>,
+    inputs: Inputs,
     rounds: Vec<ShortLeaves>,
     chain: Option<Digest>,
     metrics: BTreeMap<String, f64>,
-    /// Where the messages of single clients are listed.
-    directory: Option<PathBuf>,
+    directory: Option<Directory>,
+}
+
+/// A run directory that is held against the run.
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    /// The configuration with the paths that held there.
+    config: Config,
+    /// How the run ended, if it has.
+    ended: Option<Ended>,
 }
 
 impl Recorded {
     /// Reads a lock, or a run directory.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
-        if !path.is_dir() {
-            let lock = Lock::read(path)?;
-            return Ok(Self {
-                configuration: Some(lock.configuration()),
-                config: lock.config(),
-                inputs: Some(lock.data().clone()),
-                rounds: lock.rounds().to_vec(),
-                chain: Some(lock.chain()),
-                metrics: lock.metrics().clone(),
-                directory: None,
-            });
+        if path.is_dir() {
+            return Self::directory(path);
         }
-        let file = path.join("config.toml");
-        let config = fs::read_to_string(&file);
-        let config = config.map_err(|source| ExperimentError::Artefact { path: file, source })?;
-        let parsed: Option<Config> = toml::from_str(&config).ok();
+        let lock = Lock::read(path)?;
+        Ok(Self {
+            configuration: lock.configuration(),
+            config: lock.config(),
+            inputs: lock.data().clone(),
+            rounds: lock.rounds().to_vec(),
+            chain: Some(lock.chain()),
+            metrics: lock.metrics().clone(),
+            directory: None,
+        })
+    }
+
+    fn directory(path: &Path) -> Result<Self, ExperimentError> {
+        let identity = Identity::read(path)?.ok_or_else(|| ExperimentError::RunDirectory {
+            path: path.to_owned(),
+            what: "is no run directory: it has no manifest.json",
+        })?;
+        if identity.contract != sottovoce_simulation::CONTRACT {
+            let what = "was written by a build that keeps another contract: the same configuration may give other bits; \
+                        check it with that build";
+            return Err(ExperimentError::RunDirectory { path: path.to_owned(), what });
+        }
+        let file = path.join(CONFIG);
+        let text = fs::read_to_string(&file).map_err(ExperimentError::at(&file))?;
+        let config: Config = toml::from_str(&text).map_err(|e| ExperimentError::Artefact {
+            path: file,
+            source: io::Error::new(io::ErrorKind::InvalidData, e.message().to_owned()),
+        })?;
         let lines = RoundLine::read(path)?;
         if lines.iter().any(|line| line.configuration.is_some()) {
             return Err(LockError::NotOneRun { what: "changed its configuration on the way" }.into());
         }
-        let file = path.join("summary.json");
+        let file = path.join(SUMMARY);
         // A run that has not ended has no summary; its rounds can be checked all the same.
-        let summary = fs::read(&file).ok().map(|json| serde_json::from_slice::<Summary>(&json)).transpose();
-        let summary = summary.map_err(|e| ExperimentError::Artefact { path: file, source: e.into() })?;
-        let ended = summary.filter(|s| s.ended != Ended::Interrupted);
+        let summary: Option<Summary> = match fs::read(&file) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            json => {
+                let json = json.map_err(ExperimentError::at(&file))?;
+                Some(serde_json::from_slice(&json).map_err(|e| ExperimentError::at(&file)(e.into()))?)
+            }
+        };
+        // One of an interruption counts as long as no further round has been run.
+        let summary = summary.filter(|s| s.ended != Ended::Interrupted || s.rounds == lines.len() as u64);
         Ok(Self {
-            configuration: parsed.map(|c| c.digest()),
-            config,
-            inputs: None,
+            configuration: identity.config,
+            config: text,
+            inputs: identity.inputs,
             rounds: lines.iter().map(|line| ShortLeaves::of(&line.leaves)).collect(),
-            chain: ended.as_ref().map(|s| s.chain),
-            metrics: ended.as_ref().map(metrics).unwrap_or_default(),
-            directory: Some(path.to_owned()),
+            chain: summary.as_ref().map(|s| s.chain),
+            metrics: BTreeMap::new(),
+            directory: Some(Directory { path: path.to_owned(), config, ended: summary.map(|s| s.ended) }),
         })
     }
 
@@ -76,9 +111,13 @@ impl Recorded {
     pub fn rounds(&self) -> u64 {
         self.rounds.len() as u64
     }
-
-    fn ledger(&self, round: u64) -> Result<Option<Vec<LedgerLine>>, ExperimentError> {
-        self.directory.as_ref().map(|run| journal::ledger_of(run, round)).transpose()
+    /// How the run ended; none where it was killed, or is still running. A lock is of a run that has come to its end.
+    pub fn ended(&self) -> Option<Ended> {
+        self.directory.as_ref().map_or(Some(Ended::Completed), |d| d.ended)
+    }
+    /// Whether the record goes as far as the run would.
+    fn whole(&self) -> bool {
+        self.ended().is_some_and(|ended| ended != Ended::Interrupted)
     }
 }
 
@@ -87,6 +126,10 @@ impl Recorded {
 pub struct Verdict {
     /// Rounds that were run again.
     pub rounds: u64,
+    /// Rounds on record.
+    pub recorded: u64,
+    /// How the recorded run ended, if it has.
+    pub ended: Option<Ended>,
     /// Digest of what was run again; that of the whole run if `rounds` is all of them.
     pub chain: Option<Digest>,
     /// The first difference; none if all is the same.
@@ -114,7 +157,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    fn of(what: impl Into<String>, recorded: impl ToString, here: impl ToString) -> Self {
+    pub(crate) fn of(what: impl Into<String>, recorded: impl ToString, here: impl ToString) -> Self {
         let (recorded, here) = (recorded.to_string(), here.to_string());
         Self { what: what.into(), round: None, stage: None, client: None, recorded, here }
     }
@@ -142,54 +185,74 @@ pub struct Replay {
 }
 
 /// Runs a recorded run again under `config`, its own configuration with paths that hold here. Stops at the first
-/// difference.
+/// difference. Of a run directory every file is looked at: journals, clients, model and summary as well.
 pub fn verify(
     recorded: &Recorded,
     config: Config,
     how: Replay,
     watch: &mut dyn Observer,
 ) -> Result<Verdict, ExperimentError> {
-    let differs = |difference| Ok(Verdict { rounds: 0, chain: None, difference: Some(difference) });
-    if let Some(expected) = recorded.configuration.filter(|expected| *expected != config.digest()) {
-        return differs(Difference::of("configuration", expected, config.digest()));
+    let (last, ended) = (recorded.rounds(), recorded.ended());
+    let verdict = |rounds, chain, difference| Verdict { rounds, recorded: last, ended, chain, difference };
+    if recorded.configuration != config.digest() {
+        let difference = Difference::of("configuration", recorded.configuration, config.digest());
+        return Ok(verdict(0, None, Some(difference)));
     }
     let mut experiment = Experiment::new(config)?;
-    if let Some(expected) = &recorded.inputs
-        && let Some(difference) = inputs(expected, &Inputs::of(experiment.config(), experiment.data()))
-    {
-        return differs(difference);
+    let (config, data) = (experiment.config(), experiment.data());
+    let inputs = Inputs::of(config, data)?;
+    if let Some((what, recorded, here)) = recorded.inputs.first_difference(&inputs) {
+        return Ok(verdict(0, None, Some(Difference::of(what, recorded, here))));
+    }
+    let leaves = recorded.rounds.clone();
+    let other = match &recorded.directory {
+        None => Against::leaves(leaves),
+        Some(d) => Against::directory(leaves, &d.path, how.rounds.is_none() && d.ended.is_some())?,
+    };
+    if let Err(e) = other.manifest(&Manifest::of(config, data, inputs).to_json()) {
+        return differs(e).map(|difference| verdict(0, None, Some(difference)));
     }
     if let Some(seed) = how.arrival {
         experiment = experiment.arriving(seed);
     }
-    let last = how.rounds.unwrap_or(u64::MAX);
-    let mut check = Check { recorded, last, watch, rounds: 0, chain: None, found: None, failed: None };
-    let (summary, _) = experiment.run(&mut Record::none(), &mut check)?;
-    let Check { rounds, chain, found, failed, .. } = check;
-    if let Some(error) = failed {
-        return Err(error);
+    // What was interrupted is checked as far as it came.
+    let end = if recorded.whole() { u64::MAX } else { last };
+    let mut counting = Counting { last: how.rounds.unwrap_or(end).min(end), watch, rounds: 0, chain: None };
+    if counting.last == 0 {
+        return Ok(verdict(0, None, None));
     }
-    let whole = rounds < last && found.is_none();
-    let difference = found.or_else(|| whole.then(|| ending(recorded, &summary)).flatten());
-    Ok(Verdict { rounds, chain, difference })
+    let mut record = Record::against(other);
+    let ran = experiment.run(&mut record, &mut counting);
+    let Counting { rounds, chain, .. } = counting;
+    let ended = match ran {
+        // Only so many rounds were asked for, or whoever watches has stopped it.
+        Ok((summary, _)) if how.rounds.is_some() || summary.ended == Ended::Interrupted && rounds < end => {
+            Ok(())
+        }
+        Ok((summary, params)) => match &recorded.directory {
+            None => ending(recorded, &summary).map_or(Ok(()), |d| Err(d.into())),
+            Some(d) => record.finish(&d.config, experiment.data(), &params, &summary),
+        },
+        Err(e) => Err(e),
+    };
+    match ended {
+        Ok(()) => Ok(verdict(rounds, chain, None)),
+        Err(e) => differs(e).map(|difference| verdict(rounds, chain, Some(difference))),
+    }
 }
 
-fn inputs(recorded: &Inputs, here: &Inputs) -> Option<Difference> {
-    let names: BTreeSet<&String> = recorded.files.keys().chain(here.files.keys()).collect();
-    let of = |all: &Inputs, name: &String| all.files.get(name).map_or("absent", |d| &d[..16]).to_owned();
-    let file = names.into_iter().find(|name| recorded.files.get(*name) != here.files.get(*name));
-    if let Some(name) = file {
-        return Some(Difference::of(format!("data file {name}"), of(recorded, name), of(here, name)));
+/// The difference that an error stands for, or the error.
+fn differs(e: ExperimentError) -> Result<Difference, ExperimentError> {
+    match e {
+        ExperimentError::Differs(difference) => Ok(*difference),
+        other => Err(other),
     }
-    let differ = recorded.held_out != here.held_out;
-    differ.then(|| Difference::of("intents or held-out examples", recorded.held_out, here.held_out))
 }
 
-/// What can differ when every round was the same.
+/// What can differ from a lock when every round was the same.
 fn ending(recorded: &Recorded, summary: &Summary) -> Option<Difference> {
     if summary.rounds != recorded.rounds() {
-        // A record without an end says nothing about how many rounds there should be.
-        return recorded.chain.map(|_| Difference::of("number of rounds", recorded.rounds(), summary.rounds));
+        return Some(Difference::of("number of rounds", recorded.rounds(), summary.rounds));
     }
     let here = metrics(summary);
     for (name, value) in &recorded.metrics {
@@ -201,35 +264,6 @@ fn ending(recorded: &Recorded, summary: &Summary) -> Option<Difference> {
     }
     let chain = recorded.chain.filter(|chain| *chain != summary.chain)?;
     Some(Difference::of("digest of the run", chain, summary.chain))
-}
-
-struct Check<'a> {
-    recorded: &'a Recorded,
-    last: u64,
-    watch: &'a mut dyn Observer,
-    rounds: u64,
-    chain: Option<Digest>,
-    found: Option<Difference>,
-    failed: Option<ExperimentError>,
-}
-
-impl Check<'_> {
-    fn difference(&self, progress: &Progress<'_>) -> Result<Option<Difference>, ExperimentError> {
-        let round = progress.report.round;
-        let Some(expected) = self.recorded.rounds.get(round as usize) else { return Ok(None) };
-        let here = ShortLeaves::of(&progress.leaves);
-        let Some((stage, recorded, here)) = expected.first_difference(&here) else { return Ok(None) };
-        let mut difference = Difference::of(stage.to_string(), recorded, here);
-        (difference.round, difference.stage) = (Some(round), Some(stage));
-        if matches!(stage, Stage::Shard | Stage::Message)
-            && let Some(ledger) = self.recorded.ledger(round)?
-        {
-            let (stage, client) = first_client(stage, &ledger, &progress.report.ledger);
-            (difference.stage, difference.client) = (Some(stage), client);
-            difference.what = stage.to_string();
-        }
-        Ok(Some(difference))
-    }
 }
 
 /// The first client at which two ledgers of a round differ, and in what: a client that sent something in one of them
@@ -252,7 +286,15 @@ pub(crate) fn first_client(stage: Stage, a: &[LedgerLine], b: &[LedgerLine]) -> 
     (Stage::Message, first(&|client| a.get(client).map(sent) != b.get(client).map(sent)))
 }
 
-impl Observer for Check<'_> {
+/// Counts rounds and stops after the last one.
+struct Counting<'a> {
+    last: u64,
+    watch: &'a mut dyn Observer,
+    rounds: u64,
+    chain: Option<Digest>,
+}
+
+impl Observer for Counting<'_> {
     fn damaged(&mut self, why: &CheckpointError) {
         self.watch.damaged(why);
     }
@@ -260,16 +302,9 @@ impl Observer for Check<'_> {
         self.watch.stage(stage);
     }
     fn round(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
-        match self.difference(progress) {
-            Ok(found) => self.found = found,
-            Err(error) => self.failed = Some(error),
-        }
         self.rounds += 1;
         self.chain = Some(progress.chain);
         let wish = self.watch.round(progress);
-        if self.found.is_some() || self.failed.is_some() || self.rounds >= self.last {
-            return ControlFlow::Break(());
-        }
-        wish
+        if self.rounds >= self.last { ControlFlow::Break(()) } else { wish }
     }
 }

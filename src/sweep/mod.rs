@@ -3,16 +3,19 @@
 //! Every configuration is made and checked before the first run begins. Settings are compared by what the model does on the
 //! validation split, where there is one: the test split is for the setting that was chosen.
 
+mod range;
 mod run;
 
-pub use run::{Outcome, Ran, run};
+pub use range::{Range, RangeError};
+pub use run::{Outcome, Ran, Stop, run};
 
 use crate::config::{self, Config, ConfigError};
-use sottovoce_core::sampling::unit;
-use sottovoce_core::{Address, Purpose};
 use std::fmt;
 use std::str::FromStr;
 use toml::{Table, Value};
+
+/// The key that every configuration has a value of for each of its runs.
+const SEED: &str = "seed";
 
 /// What is to be run.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ pub struct Sweep {
     /// Every combination of their values is a setting.
     pub grid: Vec<Axis>,
     /// Drawn anew for each sample.
-    pub random: Vec<Interval>,
+    pub random: Vec<Range>,
     /// Random settings for each combination of the grid; 1 where nothing is drawn.
     pub samples: u32,
     /// Each setting is run with each; the configuration's own where there is none.
@@ -40,78 +43,26 @@ pub struct Axis {
     values: Vec<String>,
 }
 
-/// A key and the interval from which its value is drawn.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Interval {
-    key: String,
-    low: f64,
-    high: f64,
-    logarithmic: bool,
-}
-
-/// What cannot be read as an axis or an interval.
+/// What cannot be read as an axis.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AxisError {
-    /// An axis of the grid.
-    #[error("expected KEY=VALUE,VALUE..., as in local.optimiser.lr=0.5,1,2")]
-    Grid,
-    /// An interval.
-    #[error(
-        "expected KEY=LOW..HIGH or KEY=LOW..HIGH:log, as in local.optimiser.lr=0.1..10:log; a logarithmic one lies above 0"
-    )]
-    Interval,
-}
+#[error("expected KEY=VALUE,VALUE..., as in local.optimiser.lr=0.5,1,2")]
+pub struct AxisError;
 
 impl FromStr for Axis {
     type Err = AxisError;
 
     /// `KEY=V1,V2`, where the values are TOML, or words.
     fn from_str(text: &str) -> Result<Self, AxisError> {
-        let (key, list) =
-            text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or(AxisError::Grid)?;
+        let (key, list) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty()).ok_or(AxisError)?;
         let parsed = toml::from_str::<Table>(&format!("v = [{list}]")).ok();
         let values: Vec<String> = match parsed.as_ref().and_then(|t| t["v"].as_array()) {
             Some(values) => values.iter().map(Value::to_string).collect(),
             None => list.split(',').map(|word| word.trim().to_owned()).collect(),
         };
         if values.is_empty() || values.iter().any(String::is_empty) {
-            return Err(AxisError::Grid);
+            return Err(AxisError);
         }
         Ok(Self { key: key.trim().to_owned(), values })
-    }
-}
-
-impl FromStr for Interval {
-    type Err = AxisError;
-
-    fn from_str(text: &str) -> Result<Self, AxisError> {
-        let (key, interval) = text.split_once('=').ok_or(AxisError::Interval)?;
-        let (interval, logarithmic) = match interval.strip_suffix(":log") {
-            Some(interval) => (interval, true),
-            None => (interval, false),
-        };
-        let (low, high) = interval.split_once("..").ok_or(AxisError::Interval)?;
-        let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-        let (Some(low), Some(high)) = (number(low), number(high)) else { return Err(AxisError::Interval) };
-        if key.trim().is_empty() || low >= high || logarithmic && low <= 0.0 {
-            return Err(AxisError::Interval);
-        }
-        Ok(Self { key: key.trim().to_owned(), low, high, logarithmic })
-    }
-}
-
-impl Interval {
-    /// A pure function of the configuration's seed, the sample and the interval's place.
-    fn draw(&self, seed: u64, sample: u64, place: u64) -> f32 {
-        let share = unit(&mut Address::new(seed, Purpose::Sweep).slot(sample).client(place).stream());
-        let value = if self.logarithmic {
-            let (low, high) = (libm::log(self.low), libm::log(self.high));
-            libm::exp(low + share * (high - low))
-        } else {
-            self.low + share * (self.high - self.low)
-        };
-        // As many digits as an `f32` has: that is what most keys hold, and what people can write down.
-        value as f32
     }
 }
 
@@ -131,12 +82,34 @@ impl fmt::Display for Setting {
     }
 }
 
+impl Setting {
+    /// What the folder of one of its runs is called: the swept keys and the seed, as far as a name can hold them, and a
+    /// digest of the whole configuration.
+    pub fn folder(&self, config: &Config) -> String {
+        let mut name = String::new();
+        for key in &self.keys {
+            let (path, value) = key.split_once('=').unwrap_or((key, ""));
+            let plain = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { ' ' };
+            let value: String = value.chars().map(plain).collect();
+            let words: Vec<&str> = value.split_whitespace().collect();
+            name += &format!("{}={},", path.trim().rsplit('.').next().unwrap_or(path), words.join("-"));
+        }
+        name.truncate(LONGEST);
+        let digest = config.digest().to_string();
+        format!("{name}seed={}-{}", config.seed, &digest[..16])
+    }
+}
+
+/// What a folder's name may hold of the swept keys, bytes.
+const LONGEST: usize = 100;
+
 impl Sweep {
     /// All settings, their configurations checked.
     pub fn settings(&self) -> Result<Vec<Setting>, ConfigError> {
         let base = self.config(&[])?;
+        let seeds = self.all_seeds(base.seed)?;
         let mut combinations: Vec<Vec<String>> = vec![vec![]];
-        for axis in &self.grid {
+        for axis in self.grid.iter().filter(|axis| axis.key != SEED) {
             let longer = |before: &Vec<String>| -> Vec<Vec<String>> {
                 let with = |value| [&before[..], &[format!("{}={value}", axis.key)]].concat();
                 axis.values.iter().map(with).collect()
@@ -147,18 +120,49 @@ impl Sweep {
         let mut settings = Vec::new();
         for combination in combinations {
             for sample in 0..samples {
-                let draw = |(place, interval): (u64, &Interval)| {
-                    format!("{}={}", interval.key, interval.draw(base.seed, sample, place))
+                let draw = |(place, range): (u64, &Range)| {
+                    format!("{}={}", range.key(), range.draw(base.seed, sample, place))
                 };
                 let mut keys = combination.clone();
                 keys.extend((0..).zip(&self.random).map(draw));
-                let seeds = if self.seeds.is_empty() { vec![base.seed] } else { self.seeds.clone() };
-                let config = |seed: u64| self.config(&[&keys[..], &[format!("seed={seed}")]].concat());
-                let configs = seeds.into_iter().map(config).collect::<Result<_, _>>()?;
+                let config = |seed: &u64| self.config(&[&keys[..], &[format!("seed={seed}")]].concat());
+                let configs = seeds.iter().map(config).collect::<Result<_, _>>()?;
                 settings.push(Setting { keys, configs });
             }
         }
         Ok(settings)
+    }
+
+    /// The seeds of every setting, wherever they are listed.
+    fn all_seeds(&self, own: u64) -> Result<Vec<u64>, ConfigError> {
+        let refused = |given: String, message: &str| ConfigError::Override {
+            given,
+            message: message.to_owned(),
+            help: Some("list seeds with --seeds 1,2,3".to_owned()),
+        };
+        if let Some(range) = self.random.iter().find(|range| range.key() == SEED) {
+            return Err(refused(
+                range.to_string(),
+                "a seed is not drawn: settings are compared over the same ones",
+            ));
+        }
+        let axes: Vec<&Axis> = self.grid.iter().filter(|axis| axis.key == SEED).collect();
+        let mut seeds = self.seeds.clone();
+        for axis in &axes {
+            for value in &axis.values {
+                let given = || format!("{SEED}={value}");
+                seeds
+                    .push(value.parse().map_err(|_| refused(given(), "expected a whole number at least 0"))?);
+            }
+        }
+        if axes.len() + usize::from(!self.seeds.is_empty()) > 1 {
+            return Err(refused(SEED.to_owned(), "seeds are listed twice"));
+        }
+        let repeated = seeds.iter().enumerate().find(|(i, seed)| seeds[..*i].contains(seed));
+        if let Some((_, seed)) = repeated {
+            return Err(refused(format!("{SEED}={seed}"), "the same seed twice"));
+        }
+        Ok(if seeds.is_empty() { vec![own] } else { seeds })
     }
 
     fn config(&self, more: &[String]) -> Result<Config, ConfigError> {
@@ -214,10 +218,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_before_anything_runs() {
         for bad in ["", "=1", "lr", "lr=", "lr=1,,2"] {
-            assert_eq!(bad.parse::<Axis>(), Err(AxisError::Grid), "{bad}");
-        }
-        for bad in ["lr", "lr=1", "lr=2..1", "lr=0..1:log", "lr=a..b", "=1..2", "lr=1..inf"] {
-            assert_eq!(bad.parse::<Interval>(), Err(AxisError::Interval), "{bad}");
+            assert_eq!(bad.parse::<Axis>(), Err(AxisError), "{bad}");
         }
         assert!(sweep(&["local.optimiser.lr=1,-1"], &[], 1, &[]).settings().is_err());
         assert!(sweep(&["no.such.key=1"], &[], 1, &[]).settings().is_err());

@@ -2,14 +2,22 @@
 
 use super::Setting;
 use crate::config::Config;
-use crate::experiment::{Ended, Experiment, ExperimentError, Observer, Progress, Record, Summary};
-use serde::Serialize;
-use sottovoce_simulation::RoundError;
+use crate::experiment::directory::Identity;
+use crate::experiment::journal::RoundLine;
+use crate::experiment::{
+    Ended, Experiment, ExperimentError, Observer, Progress, Record, Summary, inputs, sums,
+};
+use serde::{Deserialize, Serialize};
+use sottovoce_core::Digest;
+use sottovoce_simulation::durable::{self, Access};
+use sottovoce_simulation::{CONTRACT, RoundError};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A setting and what its runs came to.
@@ -34,7 +42,7 @@ pub struct Ran {
     pub validation: Option<f64>,
     /// Accuracy on the test split; 0 for a run that diverged.
     pub accuracy: f64,
-    /// Why there is no model, where the run diverged.
+    /// Why there is no model, where the run diverged or its setting has ended it otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diverged: Option<String>,
 }
@@ -66,33 +74,41 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     sum / n
 }
 
+/// Says whether somebody has asked to stop.
+pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
+
 /// Stops a run after some rounds, or when somebody asks for it.
 struct Until<'a> {
     rounds: u64,
-    stop: &'a AtomicBool,
+    stop: &'a Stop<'a>,
 }
 
 impl Observer for Until<'_> {
     fn round(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
-        if progress.report.round + 1 >= self.rounds || self.stop.load(Ordering::Relaxed) {
+        if progress.report.round + 1 >= self.rounds || (self.stop)() {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     }
 }
 
-/// Runs every setting with every seed, `jobs` at a time on `threads` threads in all, each run in a folder of `out` whose
-/// name is its configuration's digest: one that is finished there is not run again, one that was begun goes on. With
-/// `halving` of 2 or more, all begin with few rounds, and again and again the best of so many go on to so many times
-/// the rounds. Returns the settings with their runs, best first; `stop` ends it early.
+/// Runs every setting with every seed, `jobs` at a time on `threads` threads in all, each run in a folder of `out` that
+/// is called after its setting and its configuration's digest: one that is finished there is not run again, one that was
+/// begun goes on. With `halving` of 2 or more, all begin with few rounds, and again and again the best of so many go on to
+/// so many times the rounds. Returns the settings with their runs, best first; `stop` ends it early.
+///
+/// # Errors
+/// Before anything runs, if a folder holds a run of another configuration or of other data. Later, if a run fails for
+/// another reason than that it diverged.
 pub fn run(
     settings: &[Setting],
     out: &Path,
     (jobs, threads): (usize, usize),
     halving: Option<u32>,
-    stop: &AtomicBool,
+    stop: &Stop<'_>,
     done: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<Outcome>, ExperimentError> {
+    check(settings, out)?;
     let mut left: Vec<usize> = (0..settings.len()).collect();
     let mut outcomes: Vec<Outcome> =
         settings.iter().map(|s| Outcome { setting: s.to_string(), runs: vec![] }).collect();
@@ -106,9 +122,10 @@ pub fn run(
         let all: Vec<(usize, &Config)> =
             left.iter().flat_map(|i| settings[*i].configs.iter().map(|config| (*i, config))).collect();
         let share = (eta as u64).saturating_pow(cuts);
-        let ran = each(&all, jobs, threads, done, |(_, config)| {
-            let rounds = if cuts == 0 { u64::MAX } else { (config.rounds.count / share).max(1) };
-            one(config, out, Until { rounds, stop })
+        let ran = each(&all, jobs, threads, done, |(i, config)| {
+            let folder = settings[*i].folder(config);
+            let rung = (cuts > 0).then(|| (config.rounds.count / share).max(1));
+            one(config, out, folder, rung, stop)
         })?;
         left.iter().for_each(|i| outcomes[*i].runs.clear());
         for ((i, _), ran) in all.iter().zip(ran) {
@@ -116,7 +133,7 @@ pub fn run(
         }
         let score = |i: &usize| outcomes[*i].score();
         left.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
-        if cuts == 0 || stop.load(Ordering::Relaxed) {
+        if cuts == 0 || stop() {
             break;
         }
         left.truncate(left.len().div_ceil(eta));
@@ -127,23 +144,56 @@ pub fn run(
     Ok(outcomes)
 }
 
-/// One run, or what it came to when it was run before.
-fn one(config: &Config, out: &Path, mut until: Until<'_>) -> Result<Ran, ExperimentError> {
-    let folder = config.digest().to_string()[..16].to_owned();
+/// Whether every folder that is there already holds a run of its configuration, on the data as they are now.
+fn check(settings: &[Setting], out: &Path) -> Result<(), ExperimentError> {
+    let mut now: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for (setting, config) in settings.iter().flat_map(|s| s.configs.iter().map(move |c| (s, c))) {
+        let path = out.join(setting.folder(config));
+        let Some(identity) = Identity::read(&path)? else { continue };
+        if identity.config != config.digest() || identity.contract != CONTRACT {
+            let what = "holds a run of another configuration, or of a build that keeps another contract; choose another \
+                        folder for the sweep";
+            return Err(ExperimentError::RunDirectory { path, what });
+        }
+        let key = toml::to_string(&config.data).expect("read or written as TOML") + &inputs::named(config);
+        let files = match now.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(inputs::files(config)?),
+        };
+        if let Some((what, there, here)) = inputs::first_file(&identity.inputs.files, files) {
+            return Err(ExperimentError::OtherData { path, what: format!("data file {what}"), there, here });
+        }
+    }
+    Ok(())
+}
+
+/// One run up to `rung` rounds, or to its end, or what it came to when it was run before.
+fn one(
+    config: &Config,
+    out: &Path,
+    folder: String,
+    rung: Option<u64>,
+    stop: &Stop<'_>,
+) -> Result<Ran, ExperimentError> {
     let path = out.join(&folder);
-    let finished = read(&path.join("summary.json"))?;
-    let enough = |s: &Summary| s.ended != Ended::Interrupted || s.rounds >= until.rounds;
-    let summary = match finished.filter(enough) {
+    let summary = match known(&path, rung)? {
         Some(summary) => summary,
         None => {
             let experiment = Experiment::new(config.clone())?;
-            let mut record = if path.exists() { Record::reopen(&path)? } else { Record::create(&path)? };
-            record.begin(experiment.config(), experiment.data())?;
+            let mut until = Until { rounds: rung.unwrap_or(u64::MAX), stop };
+            // A run that has come further than this rung shows no more what it was there.
+            let beyond = rung.is_some_and(|rung| RoundLine::count(&path) > rung);
+            let mut record = if beyond { Record::none() } else { Record::reopen(&path)? };
             let (summary, params) = match experiment.run(&mut record, &mut until) {
                 Ok(ran) => ran,
                 Err(why) => return diverged(why, folder, config.seed),
             };
             record.finish(experiment.config(), experiment.data(), &params, &summary)?;
+            if let Some(rung) =
+                rung.filter(|rung| summary.ended != Ended::Interrupted || summary.rounds >= *rung)
+            {
+                Rung::write(&path, rung, &summary)?;
+            }
             summary
         }
     };
@@ -151,25 +201,62 @@ fn one(config: &Config, out: &Path, mut until: Until<'_>) -> Result<Ran, Experim
     Ok(Ran { folder, seed: config.seed, rounds, validation, accuracy, diverged: None })
 }
 
-/// A run that diverged is a result: the sweep goes on.
+/// What is known of a run up to a rung, or to its end. Files that are not what the run has left are not believed: the
+/// run goes on from its checkpoint, which is checked again.
+fn known(path: &Path, rung: Option<u64>) -> Result<Option<Summary>, ExperimentError> {
+    if let Some(rung) = rung {
+        return Ok(Rung::read(path, rung));
+    }
+    if !sums::check(path).unwrap_or(false) {
+        return Ok(None);
+    }
+    let path = path.join("summary.json");
+    let json = fs::read(&path).map_err(ExperimentError::at(&path))?;
+    let summary: Option<Summary> = serde_json::from_slice(&json).ok();
+    Ok(summary.filter(|s| s.ended != Ended::Interrupted))
+}
+
+/// What a run came to after so many rounds, kept because it goes on from there.
+#[derive(Serialize, Deserialize)]
+struct Rung {
+    summary: Summary,
+    /// Of the summary: one that was changed is not believed.
+    blake3: Digest,
+}
+
+impl Rung {
+    fn path(run: &Path, rounds: u64) -> PathBuf {
+        run.join(format!("rung-{rounds:06}.json"))
+    }
+    fn digest(summary: &Summary) -> Digest {
+        Digest::of(&serde_json::to_vec(summary).expect("a summary can be written as JSON"))
+    }
+    fn write(run: &Path, rounds: u64, summary: &Summary) -> Result<(), ExperimentError> {
+        let rung = Self { summary: summary.clone(), blake3: Self::digest(summary) };
+        let json = serde_json::to_vec_pretty(&rung).expect("a summary can be written as JSON");
+        let path = Self::path(run, rounds);
+        durable::replace(&path, &json, Access::Owner, None).map_err(ExperimentError::at(&path))
+    }
+    fn read(run: &Path, rounds: u64) -> Option<Summary> {
+        let rung: Self = serde_json::from_slice(&fs::read(Self::path(run, rounds)).ok()?).ok()?;
+        (Self::digest(&rung.summary) == rung.blake3).then_some(rung.summary)
+    }
+}
+
+/// A run that its own setting has ended, as a rate that is too high does, is a result: the sweep goes on.
 fn diverged(why: ExperimentError, folder: String, seed: u64) -> Result<Ran, ExperimentError> {
     let rounds = match &why {
         ExperimentError::Round(
-            RoundError::Diverged { round, .. } | RoundError::AllDiverged { round, .. },
+            RoundError::Diverged { round, .. }
+            | RoundError::AllDiverged { round, .. }
+            | RoundError::Aggregate { round, .. }
+            | RoundError::Root { round, .. }
+            | RoundError::Nobody { round, .. },
         ) => *round,
+        ExperimentError::Baseline(_) => 0,
         _ => return Err(why),
     };
     Ok(Ran { folder, seed, rounds, validation: None, accuracy: 0.0, diverged: Some(why.to_string()) })
-}
-
-fn read(path: &Path) -> Result<Option<Summary>, ExperimentError> {
-    match fs::read(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        content => {
-            let content = content.map_err(ExperimentError::at(path))?;
-            serde_json::from_slice(&content).map(Some).map_err(|e| ExperimentError::at(path)(e.into()))
-        }
-    }
 }
 
 /// `work` on every item, `jobs` at a time, each in a pool with its share of the threads. The first error ends it.

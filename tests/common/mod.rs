@@ -131,6 +131,30 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// The names of a folder's files, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let entries = entries.map(|entry| entry.expect("an entry"));
+    let files = entries.filter(|entry| entry.path().is_file());
+    let mut names: Vec<String> =
+        files.map(|entry| entry.file_name().into_string().expect("a plain name")).collect();
+    names.sort();
+    names
+}
+
+/// Every file of a folder with its content.
+pub(crate) fn contents(folder: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    names(folder).into_iter().map(|name| (name.clone(), bytes(&folder.join(name)))).collect()
+}
+
+/// Copies the files of a folder into a new one.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder can be made");
+    for (name, content) in contents(from) {
+        std::fs::write(to.join(name), content).expect("a file can be written");
+    }
+}
+
 /// A file of JSON.
 pub(crate) fn json(path: &Path) -> Value {
     serde_json::from_slice(&bytes(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))

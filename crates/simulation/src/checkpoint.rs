@@ -8,7 +8,7 @@
 //! the disk has damaged the newer.
 
 use crate::chain::Chain;
-use crate::durable;
+use crate::durable::{self, Access};
 use crate::engine::{Best, State};
 use crate::pace::Clock;
 use crate::states::States;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: [u8; 4] = *b"SVCK";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const PREFIX: usize = 40;
 const DIGEST: usize = 32;
 /// The newest checkpoint of a folder.
@@ -45,13 +45,24 @@ pub struct Checkpoint {
 pub struct Standing {
     /// Digest of the effective configuration: another configuration does not go on from here.
     pub config: Digest,
+    /// Digest of everything that was read: other data do not go on from here.
+    pub inputs: Digest,
     /// The chain before the first round.
     pub start: Chain,
     /// The chain of the rounds so far.
     pub chain: Chain,
-    /// How long the two journals, of rounds and of messages, were in bytes; what they hold beyond is of rounds that will
-    /// be run again.
-    pub journals: [u64; 2],
+    /// How far the two journals, of rounds and of messages, had come; what they hold beyond is of rounds that will be run
+    /// again.
+    pub journals: [Mark; 2],
+}
+
+/// How far a file that only grows had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// BLAKE3 of what it held.
+    pub digest: Digest,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,7 +177,7 @@ impl Standing {
     pub fn write(&self, state: &State, server: &[u8], folder: &Path) -> Result<(), CheckpointError> {
         let path = folder.join(NEWEST);
         let write = |out: &mut dyn Write| self.write_to(state, server, out);
-        durable::replace_with(&path, write, Some(&folder.join(PREVIOUS))).map_err(|source| {
+        durable::replace_with(&path, write, Access::Owner, Some(&folder.join(PREVIOUS))).map_err(|source| {
             let values = 4 * state.params.values().len() as u64;
             let bytes = values + server.len() as u64 + states_bytes(state).unwrap_or_default();
             CheckpointError::Write { path, bytes, source }
@@ -313,7 +324,13 @@ mod tests {
         let mut chain = start;
         chain.reconfigure(config);
         Checkpoint {
-            standing: Standing { config, start, chain, journals: [12, 34] },
+            standing: Standing {
+                config,
+                inputs: Digest::of(b"inputs"),
+                start,
+                chain,
+                journals: [12, 34].map(|bytes| Mark { bytes, digest: Digest::of(b"journal") }),
+            },
             state,
             server: vec![9; 3],
         }

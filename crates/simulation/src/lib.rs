@@ -14,7 +14,7 @@ pub mod summary;
 pub mod world;
 
 pub use chain::{CONTRACT, Chain, Leaves, Stage};
-pub use checkpoint::{Checkpoint, CheckpointError, Standing};
+pub use checkpoint::{Checkpoint, CheckpointError, Mark, Standing};
 pub use cohort::{Choice, Cohort};
 pub use engine::{Best, Engine, State, Tap};
 pub use pace::{Clock, Flight, Flights, Late, Pace};

@@ -85,8 +85,6 @@ const LARGEST: usize = 4_000_000_000;
 /// Does what it says.
 pub(crate) fn bench(command: &Bench) -> Result<ExitCode, Failure> {
     let Bench::Aggregation(args) = command;
-    // Without a handler Ctrl-C still ends the process, only with another code.
-    let _ = ctrlc::set_handler(|| std::process::exit(130));
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder).map_err(|e| at(folder, e))?;
     }

@@ -2,7 +2,7 @@
 
 use super::population::{CAP, Desks};
 use sottovoce_core::{Checksum, Digest};
-use sottovoce_simulation::{Chain, Cohort, Engine, Plan, RoundReport, Standing};
+use sottovoce_simulation::{Chain, Cohort, Engine, Mark, Plan, RoundReport, Standing};
 
 /// What a run was: its reports in full, and its last state as the bytes of a checkpoint file.
 #[derive(Debug, PartialEq)]
@@ -64,7 +64,9 @@ pub(crate) fn run(desks: &Desks<'_>, cohort: Cohort, rounds: u64, threads: usize
 
 pub(crate) fn standing() -> Standing {
     let chain = Chain::start(config(), Checksum::default());
-    Standing { config: config(), start: chain, chain, journals: [0; 2] }
+    let nothing = Digest::of(b"");
+    let journals = [Mark { bytes: 0, digest: nothing }; 2];
+    Standing { config: config(), inputs: nothing, start: chain, chain, journals }
 }
 
 /// Round, parameters, server state and what clients keep, as a checkpoint file has them.
