@@ -339,8 +339,8 @@ fn a_configuration_that_cannot_be_says_what_and_where() {
     let file = folder.path().join("bad.toml");
     let good = include_str!("../examples/quickstart.toml");
     for (from, to, parts) in [
-        ("epochs = 1", "epoch = 1", &["unknown field `epoch`", "did you mean `epochs`?", "bad.toml:"][..]),
-        ("count = 150", "count = \"x\"", &["invalid type", "bad.toml:"]),
+        ("epochs = 1", "epoch = 1", &["unknown key `epoch`", "did you mean `epochs`?", "bad.toml:"][..]),
+        ("count = 150", "count = \"x\"", &["expected a whole number from 0 to", "bad.toml:"]),
         ("count = 150", "count = 0", &["rounds.count = 0: expected 1 to", "bad.toml:"]),
         ("[rounds]", "[rounds", &["bad.toml:"]),
         ("[data.synthetic]", "[data.synthetic]\nalpha = 0", &["data.synthetic", "bad.toml:"]),
@@ -354,8 +354,8 @@ fn a_configuration_that_cannot_be_says_what_and_where() {
     }
     for (given, part) in [
         ("rounds.cout=3", "did you mean `count`?"),
-        ("local.batch=many", "--set local.batch=many: invalid type"),
-        ("rounds.cohort.rate=2", "--set rounds.cohort.rate=2: unknown field `rate`"),
+        ("local.batch=many", "--set local.batch=many: expected a whole number from 0 to"),
+        ("rounds.cohort.rate=2", "--set rounds.cohort.rate=2: unknown key `rate`"),
         ("data={path=\"nowhere\"}", "data.path = nowhere: there is no such file or folder"),
         ("data.path=.", "cannot stand beside [data.synthetic]"),
         ("partition={scheme=\"iid\",clients=0}", "partition: clients must be at least 1"),
@@ -407,4 +407,86 @@ fn progress_keeps_to_standard_error() {
     };
     assert!(String::from_utf8_lossy(&loud).contains("quickstart: "));
     assert_eq!(String::from_utf8_lossy(&quiet), "");
+}
+
+/// Data given where the configuration belongs: what is wrong and where, and not a character of a transcript.
+#[test]
+fn nothing_of_data_given_as_configuration_is_shown() {
+    let folder = tempdir().expect("a folder can be made");
+    let put = |file: &str, content: &[u8]| {
+        let path = folder.path().join(file);
+        fs::write(&path, content).expect("a file can be written");
+        path
+    };
+    let files = [
+        put("d.jsonl", b"{\"text\":\"CANARY my card\",\"intent\":\"a\"}\n{\"text\":\"CANARY\"}\n"),
+        put("d.csv", b"text,intent\nCANARY is lost,a\n"),
+        put("d.txt", b"CANARY = 3\n[CANARY]\n"),
+        put("d", "CANARY \u{9000}".as_bytes()),
+        put("d.bin", b"CANARY\xff\xfe"),
+        put("large", &b"CANARY\n".repeat(1 << 20)),
+    ];
+    for file in &files {
+        for words in [&["run"][..], &["data", "inspect"], &["sweep", "--out", "s", "--grid", "seed=1"], &[]] {
+            let said = sottovoce(words).arg(file).fails(2);
+            assert!(!said.contains("CANARY"), "{words:?} {}: {said}", file.display());
+            let words: Vec<&str> = said.split_whitespace().filter(|word| *word != "│").collect();
+            assert!(words.join(" ").contains("if this is data, name it in one: data.path"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_misspelt_command_is_suggested() {
+    for (word, command) in
+        [("rnu", "run"), ("verfy", "verify"), ("sweeep", "sweep"), ("agregate", "aggregate")]
+    {
+        let said = sottovoce(&[word]).fails(2);
+        assert!(said.contains(&format!("did you mean the command `{command}`?")), "{said}");
+    }
+    for file in ["nowhere.toml", "runs/rnu", "something"] {
+        let said = sottovoce(&[file]).fails(2);
+        assert!(said.contains("cannot read") && !said.contains("did you mean"), "{said}");
+    }
+}
+
+/// Intents, domains and names of experiments are whatever somebody has written in a file.
+#[test]
+fn names_from_files_do_not_control_the_terminal() {
+    let folder = tempdir().expect("a folder can be made");
+    let (data, out) = (folder.path().join("all.jsonl"), folder.path().join("run"));
+    let evil = "\u{1b}[2J\u{9b}31m\u{202e}";
+    let line = |i: usize| {
+        let split = if i % 3 == 0 { "test" } else { "train" };
+        let (intent, domain) = (format!("{evil}{}\n", i % 2), format!("{evil}d{}", i % 2));
+        let text = ["where is my refund", "the game is down"][i % 2];
+        serde_json::json!({"text": text, "intent": intent, "domain": domain, "lang": "en", "client": format!("{evil}{}", i % 4),
+            "split": split}).to_string() + "\n"
+    };
+    fs::write(&data, (0..60).map(line).collect::<String>()).expect("a file can be written");
+    let set = [
+        format!("data={{path={:?}}}", name(&data)),
+        format!("name={}", serde_json::json!(format!("\u{202e}name"))),
+        "partition={scheme=\"iid\",clients=4}".to_owned(),
+    ];
+    let set: Vec<&str> = set.iter().map(String::as_str).collect();
+    let harmless = |done: &common::Done| {
+        for text in [done.out(), done.err()] {
+            let bad = |c: char| sottovoce::report::is_control(c) && c != '\n' && c != '\t';
+            assert!(!text.contains(bad), "{text:?}");
+        }
+    };
+    let done = sottovoce(&["run"]).small().set(&set).out(&out).done();
+    assert_eq!(done.code, Some(0), "{}", done.err());
+    harmless(&done);
+    assert!(done.out().contains("\\u{1b}[2J"), "{}", done.out());
+    for words in [&["verify"][..], &["classify"]] {
+        harmless(&sottovoce(words).arg(&out).input("where is my refund\n").ok());
+    }
+    harmless(&sottovoce(&["diff"]).arg(&out).arg(&out).ok());
+    harmless(&sottovoce(&["run"]).small().set(&set).set(&["evaluation.out_of_scope=\"\u{1b}[2J\""]).done());
+    let config = folder.path().join("evil.toml");
+    fs::write(&config, format!("\"{}\" = 1\n\"\\u001b[2Jb\" = 2\n# \u{202e}\n", "\u{9b}2J"))
+        .expect("a file can be written");
+    harmless(&sottovoce(&["run"]).arg(&config).done());
 }

@@ -9,7 +9,7 @@ use sottovoce::aggregator::{AggregateError, Outcome, Recipe, Rejection, RuleErro
 use sottovoce::arrays::{self, Any, ArrayError, Dtype, Number, Updates};
 use sottovoce::core::{Digest, LayoutError};
 use sottovoce::limits;
-use sottovoce::report::thousands;
+use sottovoce::report::{thousands, visible};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -171,7 +171,7 @@ fn whole<T: Number>(args: &Aggregate, recipe: &Recipe, updates: &Updates<T>) -> 
         serde_json::to_writer_pretty(&mut out, &report)?;
         writeln!(out)?;
     } else if !args.quiet {
-        write!(out, "{}", describe(&report))?;
+        write!(out, "{}", visible(&describe(&report)))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

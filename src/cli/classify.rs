@@ -3,8 +3,9 @@
 use super::exit::Failure;
 use clap::Args;
 use serde::Serialize;
+use sottovoce::report::visible;
 use sottovoce::saved::SavedModel;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,24 +27,32 @@ struct Answer<'a> {
     confidence: f32,
 }
 
+/// Longest line, bytes: what is longer is no text of one customer, and is not held in memory.
+const LONGEST: u64 = 16 << 20;
+
 /// Answers line by line, so that it can stand in a pipe.
 pub(crate) fn classify(args: &Classify) -> Result<ExitCode, Failure> {
     let model = SavedModel::read(&args.run_dir.join("model.safetensors"))?;
     let mut classifier = model.classifier()?;
     let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
     let mut line = Vec::new();
-    loop {
+    for number in 1_u64.. {
         line.clear();
-        if input.read_until(b'\n', &mut line)? == 0 {
-            return Ok(ExitCode::SUCCESS);
+        if input.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        if line.len() as u64 > LONGEST {
+            let what = format!("standard input: line {number} is longer than {LONGEST} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what).into());
         }
         let (intent, confidence) = classifier.classify(String::from_utf8_lossy(&line).trim_end());
         if args.json {
             serde_json::to_writer(&mut out, &Answer { intent, confidence })?;
             writeln!(out)?;
         } else {
-            writeln!(out, "{intent}\t{confidence:.4}")?;
+            writeln!(out, "{}\t{confidence:.4}", visible(&intent.replace(['\n', '\t'], " ")))?;
         }
         out.flush()?;
     }
+    Ok(ExitCode::SUCCESS)
 }

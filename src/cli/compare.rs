@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use clap::Args;
 use sottovoce::compare::{Against, Comparison, Question, Row, compare as answer, flips};
-use sottovoce::report::{percent, table, thousands};
+use sottovoce::report::{percent, table, thousands, visible};
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub(crate) fn compare(args: &Compare) -> Result<ExitCode, Failure> {
         serde_json::to_writer_pretty(&mut out, &found)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", describe(&found))?;
+        write!(out, "{}", visible(&describe(&found)))?;
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use super::progress::ProgressArgs;
 use clap::Args;
 use sottovoce::experiment::diff::{At, Differences, diff};
 use sottovoce::experiment::fields::Differs;
+use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &Diff) -> Result<ExitCode, Failure> {
         writeln!(out)?;
     } else {
         writeln!(out, "A  {}\nB  {}\n", args.a.display(), args.b.display())?;
-        out.write_all(text(&differences).as_bytes())?;
+        out.write_all(visible(&text(&differences)).as_bytes())?;
     }
     out.flush()?;
     Ok(if differences.same() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -5,6 +5,7 @@ use super::aggregate::AggregateFailure;
 use sottovoce::compare::CompareError;
 use sottovoce::config::ConfigError;
 use sottovoce::experiment::{ExperimentError, LockError};
+use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -116,5 +117,5 @@ fn chain(e: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    visible(&text).into_owned()
 }

@@ -18,10 +18,11 @@ mod signals;
 mod sweep;
 mod verify;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use exit::Failure;
 use sottovoce::config::{self, Config, ConfigError};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Federated learning of intent classifiers on customer-service transcripts, simulated bit for bit.
@@ -84,16 +85,33 @@ impl ConfigArgs {
     /// Name and text of the configuration, without the overrides.
     fn text(&self) -> Result<(String, String), ConfigError> {
         match &self.config {
-            Some(path) => Ok((path.display().to_string(), config::read(path)?)),
+            Some(path) => Ok((path.display().to_string(), config::read(path).map_err(or_command(path))?)),
             None => Ok(("quickstart.toml".to_owned(), QUICKSTART.to_owned())),
         }
     }
 
     fn load(&self) -> Result<Config, ConfigError> {
         match &self.config {
-            Some(path) => config::load(path, &self.overrides),
+            Some(path) => config::load(path, &self.overrides).map_err(or_command(path)),
             None => config::parse("quickstart.toml", QUICKSTART, &self.overrides),
         }
+    }
+}
+
+/// A file that is not there may be a command that was misspelt.
+fn or_command(path: &Path) -> impl Fn(ConfigError) -> ConfigError + '_ {
+    |e| match e {
+        ConfigError::File { path: file, source, help: None } if source.kind() == io::ErrorKind::NotFound => {
+            let word = path.to_str().filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic()));
+            let commands = Cli::command();
+            let distance = |name: &str| strsim::damerau_levenshtein(name, word.unwrap_or_default());
+            let near =
+                commands.get_subcommands().map(|c| (distance(c.get_name()), c.get_name().to_owned())).min();
+            let near = near.filter(|(distance, name)| *distance <= (name.len() / 2).min(2));
+            let help = near.map(|(_, name)| format!("did you mean the command `{name}`?"));
+            ConfigError::File { path: file, source, help }
+        }
+        other => other,
     }
 }
 

@@ -7,6 +7,7 @@ use super::output;
 use super::progress::ProgressArgs;
 use clap::Args;
 use sottovoce::experiment::{Ended, Experiment, Lock, Record};
+use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,7 +88,7 @@ pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
         serde_json::to_writer_pretty(&mut out, &summary)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", output::summary(&summary, args.out.as_deref()))?;
+        write!(out, "{}", visible(&output::summary(&summary, args.out.as_deref())))?;
     }
     out.flush()?;
     if interrupted {

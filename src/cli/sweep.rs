@@ -5,7 +5,7 @@ use super::exit::Failure;
 use super::progress::ProgressArgs;
 use super::signals::Signals;
 use clap::Args;
-use sottovoce::report::{percent, table};
+use sottovoce::report::{percent, table, visible};
 use sottovoce::sweep::{self, Axis, Outcome, Range, Sweep};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
         serde_json::to_writer_pretty(&mut out, &outcomes)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{}", describe(&outcomes))?;
+        writeln!(out, "{}", visible(&describe(&outcomes)))?;
     }
     out.flush()?;
     Ok(if signals.received() { signals.code() } else { ExitCode::SUCCESS })

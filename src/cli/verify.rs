@@ -7,6 +7,7 @@ use clap::Args;
 use sottovoce::config;
 use sottovoce::experiment::Ended;
 use sottovoce::experiment::verify::{Recorded, Replay, Verdict, verify};
+use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
     } else {
         let chain = verdict.chain.map(|c| c.to_string()).unwrap_or_default();
         match &verdict.difference {
-            Some(difference) => writeln!(out, "DIFFERENT  {name}: {difference}")?,
+            Some(difference) => writeln!(out, "{}", visible(&format!("DIFFERENT  {name}: {difference}")))?,
             None if interrupted => {
                 writeln!(out, "interrupted after {} rounds, the same so far  {chain}", verdict.rounds)?
             }

@@ -48,7 +48,11 @@ pub enum WeightsConfig {
 
 /// Data of the server's own: files, or transcripts of the synthetic corpus that belong to no client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "expected a table with a path, or with a number of transcripts"
+)]
 pub enum RootConfig {
     /// A folder or a file that is read as `data.path` is, all its splits together. A relative path starts at the working
     /// directory.
@@ -102,7 +106,7 @@ impl Default for AggregationConfig {
 
 /// A rule's parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, a word or a list of numbers")]
 pub enum ParameterConfig {
     /// A number.
     Number(f64),

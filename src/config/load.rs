@@ -2,71 +2,53 @@
 
 use super::Config;
 use super::check::Invalid;
-use miette::{NamedSource, SourceSpan};
-use std::path::{Path, PathBuf};
+use super::error::{ConfigError, InFile};
+use super::wording::reworded;
+use miette::NamedSource;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use toml::{Table, Value};
-
-/// Why there is no configuration to run.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Not TOML, an unknown key, a value of the wrong type, or one that cannot be.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    InFile(Box<InFile>),
-    /// An override that does not fit.
-    #[error("--set {given}: {message}")]
-    Override {
-        /// As given.
-        given: String,
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        #[help]
-        help: Option<String>,
-    },
-}
-
-/// What is wrong in a configuration's text, and where.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{message}")]
-pub struct InFile {
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    #[help]
-    pub help: Option<String>,
-    /// The text.
-    #[source_code]
-    pub text: NamedSource<String>,
-    /// The place.
-    #[label("here")]
-    pub at: SourceSpan,
-}
 
 /// Reads a configuration file and applies overrides of the form `key.key=value`.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
     parse(&path.display().to_string(), &read(path)?, overrides)
 }
 
+/// Longest configuration, bytes. Data are longer, and are not read as one.
+const LONGEST: u64 = 4 << 20;
+
 /// The text of a configuration file.
 pub fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })
+    let text = || {
+        let mut text = String::new();
+        File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > LONGEST {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "more than 4 MiB"));
+        }
+        Ok(text)
+    };
+    text().map_err(|source| {
+        let help = (source.kind() == io::ErrorKind::InvalidData).then(|| DATA.to_owned());
+        ConfigError::File { path: path.to_owned(), source, help }
+    })
 }
+
+const DATA: &str = "an experiment is a TOML file; if this is data, name it in one: data.path = \"FILE\"";
 
 /// Reads a configuration from `text`, called `name` in errors, applies overrides, and checks the result.
 pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, ConfigError> {
     let in_file = |message: String, span: std::ops::Range<usize>| {
-        let help = suggestion(&message);
-        let text = NamedSource::new(name, text.to_owned());
-        ConfigError::InFile(Box::new(InFile { message: first_line(&message), help, text, at: span.into() }))
+        let (message, help) = (reworded(&message), suggestion(&message));
+        if !name.ends_with(".toml") {
+            let before = text.get(..span.start).unwrap_or_default();
+            let (line, column) =
+                (before.lines().count().max(1), before.lines().last().map_or(0, str::len) + 1);
+            let (name, help) = (name.to_owned(), help.or_else(|| Some(DATA.to_owned())));
+            return ConfigError::Elsewhere { name, line, column, message, help };
+        }
+        let text = NamedSource::new(sottovoce_report::visible(name), shown(text));
+        ConfigError::InFile(Box::new(InFile { message, help, text, at: span.into() }))
     };
     let table: Table =
         toml::from_str(text).map_err(|e| in_file(e.message().to_owned(), e.span().unwrap_or(0..0)))?;
@@ -90,12 +72,20 @@ fn overridden(
         let bad = |message: String| ConfigError::Override {
             given: given.clone(),
             help: suggestion(&message),
-            message,
+            message: reworded(&message),
         };
         let (key, value) = given
             .split_once('=')
             .ok_or_else(|| bad("expected KEY=VALUE, as in rounds.count=20".to_owned()))?;
-        let keys: Vec<&str> = key.trim().split('.').collect();
+        let keys: Vec<&str> = key.trim().split('.').map(str::trim).collect();
+        if keys.contains(&"") {
+            return Err(bad("expected KEY=VALUE, as in rounds.count=20".to_owned()));
+        }
+        let digits = value.trim().strip_prefix('-').unwrap_or(value.trim());
+        let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        if whole && value.trim().parse::<i64>().is_err() {
+            return Err(bad(format!("expected a whole number of at most {} in size", i64::MAX)));
+        }
         set(&mut table, &keys, value_of(value.trim())).map_err(bad)?;
     }
     let result: Result<Config, _> = serde_path_to_error::deserialize(table);
@@ -110,8 +100,8 @@ fn overridden(
         let named = touching.clone().find(|o| unknown.is_some() && key(o).rsplit('.').next() == unknown);
         match named.or_else(|| touching.next()) {
             Some(given) => {
-                let message = first_line(&message);
-                ConfigError::Override { given: given.clone(), help: suggestion(&message), message }
+                let help = suggestion(&message);
+                ConfigError::Override { given: given.clone(), help, message: reworded(&message) }
             }
             None => match toml::from_str::<Config>(text) {
                 Err(e) => in_file(e.message().to_owned(), e.span().unwrap_or(0..0)),
@@ -154,11 +144,15 @@ fn locate(
 ) -> ConfigError {
     let blame =
         overrides.iter().rev().find(|o| o.split('=').next().is_some_and(|k| touches(k.trim(), &invalid.key)));
-    match blame {
+    let place = place(text, &invalid.key);
+    // A key that the file does not have follows from an override of something beside it.
+    let table = |key: &str| key.split(['.', '=']).next().unwrap_or_default().trim().to_owned();
+    let beside = || overrides.iter().rev().find(|o| place.is_empty() && table(o) == table(&invalid.key));
+    match blame.or_else(beside) {
         Some(given) => {
             ConfigError::Override { given: given.clone(), message: invalid.to_string(), help: None }
         }
-        None => in_file(invalid.to_string(), place(text, &invalid.key)),
+        None => in_file(invalid.to_string(), place),
     }
 }
 
@@ -184,8 +178,14 @@ fn place(text: &str, key: &str) -> std::ops::Range<usize> {
     span
 }
 
-fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
+/// A text for a terminal: what would control it is replaced, each byte by one, so that places stay.
+fn shown(text: &str) -> String {
+    let replaced = |c: char| match c {
+        '\n' | '\t' | '\r' => c.to_string(),
+        c if sottovoce_report::is_control(c) => "?".repeat(c.len_utf8()),
+        c => c.to_string(),
+    };
+    text.chars().map(replaced).collect()
 }
 
 /// For an unknown name, the known one that looks most like it.
@@ -250,21 +250,21 @@ cohort = { kind = "all" }
     #[test]
     fn unknown_keys_get_a_suggestion_and_their_place() {
         let (message, help, place) = fails(&GOOD.replace("epochs", "epoch"), &[]);
-        assert!(message.contains("unknown field `epoch`"), "{message}");
+        assert!(message.contains("unknown key `epoch`"), "{message}");
         assert_eq!(help.as_deref(), Some("did you mean `epochs`?"));
         assert_eq!(place.as_deref(), Some("epoch"));
         let (message, help, _) = fails(GOOD, &["rounds.cout=3"]);
-        assert!(message.starts_with("rounds.cout=3: unknown field `cout`"), "{message}");
+        assert!(message.starts_with("rounds.cout=3: unknown key `cout`"), "{message}");
         assert_eq!(help.as_deref(), Some("did you mean `count`?"));
         let poisson = "rounds.cohort={kind=\"poisson\",rate=0.5}";
         let (message, ..) = fails(GOOD, &[poisson, "rounds.cohort.size=2", "rounds.cohort.rate=0.1"]);
-        assert!(message.starts_with("rounds.cohort.size=2: unknown field `size`"), "{message}");
+        assert!(message.starts_with("rounds.cohort.size=2: unknown key `size`"), "{message}");
     }
 
     #[test]
     fn wrong_types_and_values_out_of_range_show_their_place() {
         let (message, _, place) = fails(&GOOD.replace("count = 2", "count = \"two\""), &[]);
-        assert!(message.contains("invalid type"), "{message}");
+        assert_eq!(message, "expected a whole number from 0 to 9223372036854775807, got \"two\"");
         assert_eq!(place.as_deref(), Some("\"two\""));
         let (message, _, place) = fails(&GOOD.replace("count = 2", "count = 0"), &[]);
         assert_eq!(message, "rounds.count = 0: expected 1 to 10000000");
@@ -291,9 +291,9 @@ cohort = { kind = "all" }
             ("transforms=[{kind=\"quantise\",bits=40}]", "transforms.0.bits = 40: expected 2 to 16"),
             (
                 "transforms=[{kind=\"quantise\",bits=2.5}]",
-                "transforms=[{kind=\"quantise\",bits=2.5}]: invalid type",
+                "transforms=[{kind=\"quantise\",bits=2.5}]: expected a whole number from 0 to",
             ),
-            ("transforms=[{kind=\"quantize\",bits=4}]", "unknown variant `quantize`"),
+            ("transforms=[{kind=\"quantize\",bits=4}]", "unknown name `quantize`"),
             ("model={kind=\"text_cnn\"}", "features.sequence = 0: text_cnn reads tokens in their order: set"),
             ("model={kind=\"low_rank\",rank=0}", "model.rank = 0: expected 1 to 4096"),
             ("model={kind=\"mlp\",vectors=\"v.npy\",dim=4}", "model.vectors = v.npy: vectors belong to"),
@@ -314,7 +314,20 @@ cohort = { kind = "all" }
             ("data.validation_share=0.1", "data.validation_share = 0.1: is for transcripts in files"),
             ("evaluation.targets=[1.5]", "evaluation.targets = 1.5"),
             ("rounds.count=-1", "-1"),
-            ("seed=fast", "invalid type"),
+            ("seed=fast", "expected a whole number from 0 to 9223372036854775807, got \"fast\""),
+            ("seed=18446744073709551615", "expected a whole number of at most 9223372036854775807"),
+            ("rounds.cohort=3", "expected a table with a kind, as in { kind = \"...\" }, got 3"),
+            ("model={kind=3}", "expected the name of a kind in quotes, got 3"),
+            ("data=3", "expected a table, got 3"),
+            ("data.path=3", "expected a path in quotes, got 3"),
+            ("transforms=3", "expected a list, got 3"),
+            ("features.char_ngrams=[1]", "expected a list of 2, got a list of 1"),
+            ("features.char_ngrams=[1,2,3]", "expected fewer elements, got a list of 3"),
+            ("local.optimiser={kind=\"sgd\"}", "missing key `lr`"),
+            ("aggregation.root={}", "expected a table with a path, or with a number of transcripts"),
+            ("aggregation.params={f=3}", "aggregation.params={f=3}: aggregation.rule = mean"),
+            ("a..b=3", "KEY=VALUE"),
+            ("=3", "KEY=VALUE"),
             ("noequals", "KEY=VALUE"),
         ] {
             let (message, ..) = fails(GOOD, &[bad]);

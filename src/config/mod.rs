@@ -6,13 +6,16 @@
 pub mod aggregation;
 pub mod catalogue;
 mod check;
+mod error;
 mod load;
 pub(crate) mod ranges;
+mod wording;
 
 pub use aggregation::{AggregationConfig, ParameterConfig, RootConfig, WeightsConfig};
 pub use check::Invalid;
 pub(crate) use check::date;
-pub use load::{ConfigError, InFile, load, parse, read};
+pub use error::{ConfigError, InFile};
+pub use load::{load, parse, read};
 
 use serde::{Deserialize, Serialize};
 use sottovoce_algorithms::AlgorithmConfig;

@@ -41,6 +41,32 @@ pub enum Rejection {
         /// Claimed.
         bound: u64,
     },
+    /// A partial sum with a weight that its updates cannot have.
+    #[error("a partial sum of {updates} updates that claims a weight of {weight}; each weighs at most {cap}")]
+    FalseWeight {
+        /// Claimed.
+        updates: u64,
+        /// Claimed.
+        weight: u64,
+        /// Allowed for each update.
+        cap: u64,
+    },
+    /// A partial sum that claims more than its updates can come to.
+    #[error("a partial sum of {updates} updates with a bound of {bound}; they can reach {reachable}")]
+    Unreachable {
+        /// Claimed.
+        updates: u64,
+        /// Claimed.
+        bound: u64,
+        /// Of so many updates of the largest weight and magnitude.
+        reachable: u64,
+    },
+    /// A partial sum that has been merged already.
+    #[error("the partial sum {checksum} has come before")]
+    SameSum {
+        /// Of the message.
+        checksum: Checksum,
+    },
     /// An update of another round.
     #[error("client {client}: an update of round {got}, this is round {expected}")]
     WrongRound {
@@ -156,6 +182,9 @@ impl Rejection {
             Self::OtherCap { .. } => "other_cap",
             Self::OtherRound { .. } => "other_round",
             Self::FalseBound { .. } => "false_bound",
+            Self::FalseWeight { .. } => "false_weight",
+            Self::Unreachable { .. } => "unreachable_bound",
+            Self::SameSum { .. } => "same_sum",
             Self::WrongRound { .. } => "wrong_round",
             Self::StaleBase { .. } => "stale_base",
             Self::NotInCohort { .. } => "not_in_cohort",

@@ -4,17 +4,18 @@
 //! added as integers. The grid is a function of the values alone:
 //! - 2⁻⁴⁰, that of the streaming [`PartialSum`](crate::PartialSum), where the values are `f32` and the largest
 //!   magnitude lies in 2⁻⁸ … 2¹¹; then one pass over the stack makes the mean and finds NaN and infinity;
-//! - otherwise the finest on which the sum cannot overflow: 2⁻⁵¹ of the largest magnitude for up to 2,047 rows, a
-//!   bit less each time that number doubles. No finite value is refused.
+//! - otherwise, for each column, the finest on which its sum cannot overflow: 2⁻⁵¹ of the column's largest magnitude for up
+//!   to 2,047 rows, a bit less each time that number doubles. No finite value is refused, and a large number makes the
+//!   mean of no other column less exact.
 //!
 //! With `unit` the grid's distance, the mean lies within `rows · unit/2 · cap / Σ weight` of the exact one before it
-//! is rounded to the type of the values: at most 2⁻³² of the largest magnitude for `f32` and 2⁻⁵¹ for `f64`, for
-//! equal weights and up to 2,047 rows.
+//! is rounded to the type of the values: for equal weights and up to 2,047 rows at most 2⁻⁴¹ for `f32` on the first
+//! grid, and 2⁻⁵² of the column's largest magnitude on the others.
 //!
-//! Cost: one read of the stack and one write of the mean; for `f64`, or outside the range above, two reads. Memory:
-//! the mean and 64 KiB a thread.
+//! Cost: one read of the stack and one write of the mean; for `f64`, or outside the range above, a second read, from the
+//! second cache. Memory: the mean and 64 KiB a thread.
 
-use crate::grid::{BLOCK, Grid, sum_block};
+use crate::grid::{BLOCK, Grid, by_column, sum_block};
 use crate::stack::{Element, Stack, StackError};
 use rayon::prelude::*;
 
@@ -62,19 +63,16 @@ pub fn mean_into<T: Element>(
             return Ok(());
         }
     }
-    let largest = stack.largest()?;
-    on_grid(stack, &shares, divisor, Grid::fitting(largest, stack.clients()), means);
+    if !by_column::combine(stack.rows(), &shares, divisor, means) {
+        return Err(stack.largest().expect_err("a value that is not finite was found"));
+    }
     // The largest number of a type may lie half a unit below the grid, and its mean must not become infinite.
-    let most = T::from_f64(largest);
-    means.par_chunks_mut(BLOCK).for_each(|means| {
-        for mean in means {
-            if mean.to_f64() > largest {
-                *mean = most;
-            } else if mean.to_f64() < -largest {
-                *mean = T::from_f64(-largest);
-            }
-        }
-    });
+    means.par_iter_mut().enumerate().filter(|(_, mean)| !mean.to_f64().is_finite()).for_each(
+        |(column, mean)| {
+            let most = stack.rows().iter().fold(0.0, |most: f64, row| most.max(row[column].to_f64().abs()));
+            *mean = T::from_f64(most.copysign(mean.to_f64()));
+        },
+    );
     Ok(())
 }
 

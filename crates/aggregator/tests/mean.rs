@@ -54,21 +54,23 @@ fn rows_of(value: impl Strategy<Value = f32>) -> impl Strategy<Value = (Vec<Vec<
         })
 }
 
-/// The documented bound: half a unit of the grid for each row, in the mean's scale, then the rounding to `f32`.
+/// The documented bound: half a unit of the column's grid for each row, in the mean's scale, then the rounding to `f32`.
 fn check_bound(rows: &[Vec<f32>], weights: &[u64]) -> Result<(), TestCaseError> {
     let got = mean(&stack(rows), weights).unwrap();
     let largest = rows.iter().flatten().fold(0.0f64, |most, v| most.max(f64::from(v.abs())));
-    let unit = if (1.0 / 256.0..2048.0).contains(&largest) {
-        libm::exp2(-40.0)
-    } else {
-        libm::exp2(libm::floor(libm::log2(largest.max(1e-300))) + 1.0 - 51.0)
-    };
+    let streaming = (1.0 / 256.0..2048.0).contains(&largest) || largest == 0.0;
     let cap = weights.iter().max().unwrap().next_power_of_two();
     let share = whole(cap * rows.len() as u64) / whole(weights.iter().sum());
     for (j, got) in got.iter().enumerate() {
         let expected = exact_mean(rows.iter().map(|r| f64::from(r[j])), weights);
         let error = abs(exact(f64::from(*got)) - &expected);
         let rounding = abs(expected.clone()) * exact(libm::exp2(-23.99)) + exact(1e-45);
+        let largest = rows.iter().fold(0.0f64, |most, r| most.max(f64::from(r[j].abs())));
+        let unit = if streaming {
+            libm::exp2(-40.0)
+        } else {
+            libm::exp2(libm::floor(libm::log2(largest.max(1e-300))) + 1.0 - 51.0)
+        };
         let bound = exact(unit / 2.0) * &share + rounding;
         prop_assert!(error <= bound, "column {j}: {got}, expected {expected}");
     }
@@ -125,12 +127,42 @@ proptest! {
         prop_assume!(rows.iter().flatten().all(|v| v.abs() < 1e308));
         let stack = Stack::new(rows.iter().map(Vec::as_slice).collect()).unwrap();
         let got = mean(&stack, &weights).unwrap();
-        let largest = rows.iter().flatten().fold(0.0f64, |most, v| most.max(v.abs()));
         let cap = weights.iter().max().unwrap().next_power_of_two();
         let share = whole(cap * rows.len() as u64) / whole(weights.iter().sum());
         for (j, got) in got.iter().enumerate() {
             let error = abs(exact(*got) - exact_mean(rows.iter().map(|r| r[j]), &weights));
+            let largest = rows.iter().fold(0.0f64, |most, r| most.max(r[j].abs()));
             prop_assert!(error <= exact(largest) * exact(libm::exp2(-50.0)) * &share + exact(libm::exp2(-900.0)));
+        }
+    }
+}
+
+/// A counter beside weights, as in the state of a batch normalisation: each column is as exact as if it stood alone.
+#[test]
+fn a_large_number_makes_no_other_column_less_exact() {
+    let mut s = Address::new(9, Purpose::Test).stream();
+    for counter in [2.5e5, 1e7, 1e300] {
+        let row = |_| -> Vec<f64> {
+            let mut row: Vec<f64> = (0..3000).map(|_| 1e-3 * (1.0 + sampling::unit(&mut s))).collect();
+            row[1234] = counter;
+            row
+        };
+        let rows: Vec<Vec<f64>> = (0..10).map(row).collect();
+        let weights: Vec<u64> = (1..=10).collect();
+        let got = mean(&Stack::new(rows.iter().map(Vec::as_slice).collect()).unwrap(), &weights).unwrap();
+        for (j, got) in got.iter().enumerate() {
+            let expected = exact_mean(rows.iter().map(|r| r[j]), &weights);
+            let error = abs(exact(*got) - &expected);
+            assert!(error <= abs(expected) * exact(1e-15), "{counter}: column {j}: {got}");
+        }
+        if counter < 1e30 {
+            // In `f32` each is the nearest but for the last bit.
+            let rows: Vec<Vec<f32>> = rows.iter().map(|r| r.iter().map(|v| *v as f32).collect()).collect();
+            for (j, got) in mean(&stack(&rows), &weights).unwrap().iter().enumerate() {
+                let expected = exact_mean(rows.iter().map(|r| f64::from(r[j])), &weights);
+                let error = abs(exact(f64::from(*got)) - &expected);
+                assert!(error <= abs(expected) * exact(libm::exp2(-23.99)), "{counter}: column {j}: {got}");
+            }
         }
     }
 }

@@ -438,8 +438,8 @@ fn the_bound_of_an_edge_is_exact() {
             base,
             schema: layout().schema(),
             cap: CAP.next_power_of_two(),
-            weight: 3,
-            updates: 1,
+            weight: 4096,
+            updates: 4096,
             bound,
             rows: Some(2),
         };
@@ -456,7 +456,64 @@ fn the_bound_of_an_edge_is_exact() {
     let smallest = with(&[i64::MIN, 0, 0, 0, 0], (1 << 63) - 1).unwrap_err();
     assert_eq!(smallest, Rejection::FalseBound { largest: 1 << 63, bound: (1 << 63) - 1 });
     assert!(with(&[1; 5], (1 << 62) - 1).unwrap().is_ok());
-    assert_eq!(with(&[1; 5], 1 << 62).unwrap(), Err(AggregateError::SumFull { updates: 1 }));
+    assert_eq!(with(&[1; 5], 1 << 62).unwrap(), Err(AggregateError::SumFull { updates: 4096 }));
+}
+
+/// Claims of an edge: a weight that its updates cannot have, a bound or sums that they cannot reach, the same sum twice.
+/// Nothing of what is refused is in the sum, and no claim makes a round fail that honest edges would not.
+#[test]
+fn an_edge_counts_at_most_as_much_as_its_updates() {
+    let (base, cap) = (Checksum::of(b"base"), CAP.next_power_of_two());
+    let edge = |updates: u64, weight: u64, bound: u64, sums: i64| {
+        let head = PartialHead {
+            round: 4,
+            base,
+            schema: layout().schema(),
+            cap,
+            weight,
+            updates,
+            bound,
+            rows: Some(2),
+        };
+        let mut message = Vec::new();
+        head.encode(&[2, 6], [sums; 5].into_iter(), &mut message);
+        message
+    };
+    let each = 1u64 << 51;
+    let mut root = PartialSum::new(layout(), CAP);
+    let mut receive = |message: &[u8]| root.receive_edge(4, base, message).map_err(|e| e.reason());
+    for (updates, weight, bound, sums, reason) in [
+        (1, cap + 1, 5, 5, "false_weight"),
+        (0, 1, 0, 0, "false_weight"),
+        (1, u64::MAX, 5, 5, "false_weight"),
+        (u64::MAX, 3, 5, 5, "false_weight"),
+        (0, 0, 5, 5, "unreachable_bound"),
+        (0, 0, 0, 5, "false_bound"),
+        (1, 3, each + 2, 5, "unreachable_bound"),
+        (1, 3, u64::MAX, 5, "unreachable_bound"),
+        (1, 1, 1 << 61, 1 << 60, "unreachable_bound"),
+        (2, 1, 2 * each, 5, "unreachable_bound"),
+        (1, 3, 5, 6, "false_bound"),
+        (1, 3, 5, i64::MIN, "false_bound"),
+    ] {
+        assert_eq!(
+            receive(&edge(updates, weight, bound, sums)).map(|_| ()),
+            Err(reason),
+            "{updates} {weight} {bound} {sums}"
+        );
+    }
+    receive(&edge(2, 2, 2 * each + 2, (2 * each) as i64)).unwrap();
+    receive(&edge(1, cap, 7, 7)).unwrap();
+    // The same bytes again are the same sum again; another sum, and nothing at all, may come as often as it likes.
+    assert_eq!(receive(&edge(1, cap, 7, 7)).map(|_| ()), Err("same_sum"));
+    receive(&edge(1, cap, 7, -7)).unwrap();
+    let empty = PartialSum::new(layout(), CAP).message(4, base);
+    receive(&empty).unwrap();
+    receive(&empty).unwrap();
+    assert_eq!(finish(&[&root]).unwrap().updates, 4);
+    // The next round has sums of its own.
+    root.clear();
+    root.receive_edge(4, base, &edge(1, cap, 7, 7)).unwrap();
 }
 
 /// What an edge has rounded up is within its bound.

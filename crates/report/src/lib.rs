@@ -8,9 +8,11 @@
 
 mod bars;
 mod numbers;
+mod visible;
 
 pub use bars::{Bars, Panel};
 pub use numbers::{bytes, duration, percent, thousands};
+pub use visible::{is_control, visible};
 
 use comfy_table::{CellAlignment, Table, presets};
 

@@ -4,6 +4,7 @@
 //! any split over threads and any merge tree. Rounding is the addition of 1.5 · 2^52: to nearest, ties to even,
 //! without a branch; it holds for magnitudes below 2^51 units.
 
+pub(crate) mod by_column;
 pub(crate) mod kernels;
 
 use crate::stack::{Element, Stack};
@@ -139,11 +140,23 @@ impl Grid {
 
     /// The finest grid, at most 2^-900, for `rows` products of magnitude up to `largest` (finite).
     pub(crate) fn fitting(largest: f64, rows: usize) -> Self {
-        // Products stay below 2^51 units, sums of `rows` of them below 2^62.
-        let room = 51.min(62 - (usize::BITS - rows.leading_zeros()) as i32);
-        // largest < 2^exponent
-        let exponent = ((largest.to_bits() >> 52) & 0x7ff) as i32 - 1022;
-        Self { scale: power_of_two((room - exponent).clamp(-1000, 900)) }
+        Self { scale: power_of_two((Self::room(rows) - Self::exponent(largest)).clamp(-1000, 900)) }
+    }
+
+    /// Bits of a product: products stay below 2^51 units, sums of `rows` of them below 2^62.
+    fn room(rows: usize) -> i32 {
+        51.min(62 - (usize::BITS - rows.leading_zeros()) as i32)
+    }
+
+    /// The least exponent, of those of normal numbers, with `largest` below 2^exponent.
+    fn exponent(largest: f64) -> i32 {
+        ((largest.to_bits() >> 52) & 0x7ff) as i32 - 1022
+    }
+
+    /// Whether a grid for products up to `largest` is as fine as every column needs: that of the streaming sum is, for
+    /// values of this type.
+    fn is_fine<T: Products>(largest: f64) -> bool {
+        T::PRECISION <= 24 && largest < 2048.0
     }
 }
 
@@ -187,13 +200,21 @@ pub(crate) fn combine_block<T: Element>(
 }
 
 /// `Σᵢ coefficients[i] · row i`, in parallel over blocks; rows of coefficient 0 are not read. `largest` is the
-/// stack's largest magnitude.
+/// stack's largest magnitude, and finite.
 pub(crate) fn combine<T: Element>(stack: &Stack<'_, T>, coefficients: &[f64], largest: f64) -> Vec<T> {
     let (rows, coefficients): (Vec<&[T]>, Vec<f64>) =
         stack.rows().iter().zip(coefficients).filter(|(_, c)| **c != 0.0).map(|(row, c)| (*row, *c)).unzip();
     let most = coefficients.iter().fold(0.0, |most: f64, c| most.max(c.abs()));
     let grid = Grid::fitting(largest * most, rows.len());
     let mut out = vec![T::from_f64(0.0); stack.params()];
+    if rows.is_empty() {
+        return out;
+    }
+    if !Grid::is_fine::<T>(largest * most) {
+        let finite = by_column::combine(&rows, &coefficients, 1.0, &mut out);
+        debug_assert!(finite, "the caller has looked at the values");
+        return out;
+    }
     out.par_chunks_mut(BLOCK).enumerate().for_each_init(
         || vec![0i64; BLOCK],
         |sums, (block, out)| {

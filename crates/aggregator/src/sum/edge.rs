@@ -1,7 +1,10 @@
 //! Hierarchical aggregation: an edge aggregator sends its partial sum on, the one above merges it.
 //!
 //! A partial sum is integers, so any tree of aggregators ends with the bits of a single one that received every update
-//! itself. The root trusts its edges to have checked their clients; what a message says of itself is checked.
+//! itself. The root trusts its edges to have checked their clients; what a message says of itself is checked: that its
+//! weight is one that so many updates can have, that its bound is one that they can reach, that no sum is beyond it, and
+//! that it has not come before. So an edge counts at most as much as the updates that it claims, each of the largest
+//! weight and magnitude.
 //!
 //! ```
 //! use sottovoce_aggregator::{PartialSum, finish};
@@ -26,8 +29,12 @@
 
 use super::PartialSum;
 use crate::error::Rejection;
+use crate::grid::LARGEST;
 use sottovoce_core::Checksum;
 use sottovoce_core::wire::{PartialHead, PartialView};
+
+/// Updates without weight that an edge may claim.
+const WITHOUT_WEIGHT: u64 = 1 << 32;
 
 impl PartialSum {
     /// This part of a round as a message: what an edge sends to the aggregator above it. The same updates give the
@@ -59,7 +66,8 @@ impl PartialSum {
         message
     }
 
-    /// Checks an edge's message and merges it. What is refused has not touched the sum.
+    /// Checks an edge's message and merges it. What is refused has not touched the sum. A message is taken once: two edges
+    /// send the same bytes only if their clients sent the same updates with the same weights.
     pub fn receive_edge(
         &mut self,
         round: u64,
@@ -79,6 +87,22 @@ impl PartialSum {
                 got_base: head.base,
             });
         }
+        let (updates, weight) = (head.updates, head.weight);
+        if updates > weight.max(WITHOUT_WEIGHT)
+            || u128::from(weight) > u128::from(updates) * u128::from(self.cap)
+        {
+            return Err(Rejection::FalseWeight { updates, weight, cap: self.cap });
+        }
+        // An update without weight adds 0, and each is counted as half a unit more than it is at most.
+        let reachable = u128::from(updates.min(weight)) * (LARGEST as u128) + u128::from(updates);
+        if u128::from(head.bound) > reachable {
+            let reachable = u64::try_from(reachable).unwrap_or(u64::MAX);
+            return Err(Rejection::Unreachable { updates, bound: head.bound, reachable });
+        }
+        let checksum = Checksum::of(message);
+        if updates > 0 && self.edges.contains(&checksum) {
+            return Err(Rejection::SameSum { checksum });
+        }
         let largest = view.sums().map(i64::unsigned_abs).max().unwrap_or(0);
         if largest > head.bound {
             return Err(Rejection::FalseBound { largest, bound: head.bound });
@@ -93,6 +117,7 @@ impl PartialSum {
         part.sums.iter_mut().zip(view.sums()).for_each(|(to, sum)| *to = sum);
         (part.weight, part.updates, part.bound) = (head.weight, head.updates, head.bound);
         self.merge(&part);
+        self.edges.insert(checksum);
         Ok(view.head)
     }
 }

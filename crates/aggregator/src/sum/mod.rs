@@ -20,7 +20,8 @@ use crate::grid::kernels::{Rows as Addends, add_f32};
 use crate::grid::{BLOCK, Grid, LARGEST, Products};
 use rayon::prelude::*;
 use sottovoce_core::wire::{UpdateHead, UpdateView};
-use sottovoce_core::{Aggregate, Layout, RowBlock, Rows, bytes};
+use sottovoce_core::{Aggregate, Checksum, Layout, RowBlock, Rows, bytes};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 pub(crate) use stream::Early;
@@ -49,6 +50,8 @@ pub struct PartialSum {
     updates: u64,
     /// Bound on the absolute value of every sum; saturating.
     bound: u64,
+    /// Messages of edges that are in the sum.
+    edges: BTreeSet<Checksum>,
 }
 
 impl PartialSum {
@@ -61,7 +64,20 @@ impl PartialSum {
         assert!(cap <= MAX_WEIGHT_CAP, "a weight cap of {cap} leaves no exact products");
         let starts = vec![ABSENT; layout.rows()];
         let (rows, sums) = (Vec::new(), Vec::new());
-        Self { layout, cap, starts, rows, dense: false, stale: false, sums, weight: 0, updates: 0, bound: 0 }
+        let edges = BTreeSet::new();
+        Self {
+            layout,
+            cap,
+            starts,
+            rows,
+            dense: false,
+            stale: false,
+            sums,
+            weight: 0,
+            updates: 0,
+            bound: 0,
+            edges,
+        }
     }
 
     /// Forgets everything and keeps the memory; cost follows the rows present.
@@ -76,6 +92,7 @@ impl PartialSum {
             self.sums.clear();
         }
         (self.weight, self.updates, self.bound) = (0, 0, 0);
+        self.edges.clear();
     }
 
     /// Number of updates added.
