@@ -23,22 +23,29 @@
 
 mod address_en;
 mod address_zh;
+mod announced;
+mod birth;
 mod card;
 mod checksum;
 mod context;
 mod cue;
 mod detector;
 mod entity;
+mod fold;
+mod han;
 mod identity;
+mod mail;
 mod network;
 mod normal;
 mod person_en;
 mod person_zh;
 mod phone;
+mod phone_abroad;
 mod pseudonym;
 mod redact;
 mod scene;
 mod scores;
+mod secret;
 mod spoken;
 
 pub use detector::Detector;
