@@ -30,7 +30,7 @@ impl EnglishAddresses {
     }
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
-        if scene.digits == 0 || !scene.cues.iter().any(|h| h.cue == Cue::RoadEn) {
+        if scene.digits == 0 || !scene.has(Cue::RoadEn) {
             return;
         }
         let text = scene.text;

@@ -14,7 +14,22 @@ pub(super) const PLACES: &str = "北京 天津 上海 重庆 河北 山西 辽�
     中山 惠州 汕头 湛江 南宁 柳州 桂林 海口 三亚 成都 绵阳 贵阳 遵义 昆明 大理 拉萨 西安 咸阳 宝鸡 兰州 西宁 银川 乌鲁木齐 喀什";
 
 /// What the name of a road ends with.
-const ROADS: [&str; 9] = ["路", "街", "道", "巷", "胡同", "弄", "里", "条", "段"];
+const ROADS: [&str; 14] = [
+    "路",
+    "街",
+    "道",
+    "巷",
+    "胡同",
+    "弄",
+    "里",
+    "条",
+    "段",
+    "大道中",
+    "大道东",
+    "大道西",
+    "大道南",
+    "大道北",
+];
 /// What the name of an estate or a village ends with.
 const ESTATES: [&str; 15] = [
     "小区", "花园", "家园", "花苑", "苑", "新村", "村", "公寓", "社区", "大厦", "广场", "府", "城", "庄",
@@ -27,7 +42,8 @@ const NOT_ROADS: [&str; 30] = [
     "家里", "手里", "一条", "阶段",
 ];
 /// Words before an address; the address begins after the last of them.
-const BEFORE: [&str; 24] = [
+const BEFORE: [&str; 25] = [
+    "家住",
     "寄去",
     "送往",
     "地址是",

@@ -36,7 +36,7 @@ const RULES: &[(Cue, EntityKind, &str, usize)] = &[
     (Cue::IdCard, EntityKind::HkId, r"[A-Za-z]{1,2}[0-9]{6} ?(?:\([0-9Aa]\)|[0-9Aa])", 6),
     (Cue::IdCard, EntityKind::Passport, r"[A-Za-z]{1,3}[0-9]{6,12}", 6),
     (Cue::Cvv, EntityKind::Cvv, r"[0-9]{3,4}", 3),
-    (Cue::Label, EntityKind::MacAddress, r"[0-9A-Fa-f]{4}[ .-]?[0-9A-Fa-f]{4}[ .-]?[0-9A-Fa-f]{4}", 0),
+    (Cue::Mac, EntityKind::MacAddress, r"[0-9A-Fa-f]{4}[ .-]?[0-9A-Fa-f]{4}[ .-]?[0-9A-Fa-f]{4}", 0),
     (
         Cue::Plate,
         EntityKind::CnPlate,
@@ -60,6 +60,9 @@ impl AnnouncedRules {
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         if scene.digits < 3 {
+            return;
+        }
+        if !RULES.iter().any(|r| scene.has(r.0)) {
             return;
         }
         let known = scene.starts();
@@ -92,7 +95,6 @@ fn plausible(kind: EntityKind, word: &str, id: &str, least: usize) -> bool {
     let digits = digits_of(id);
     let fits = match kind {
         EntityKind::BankCard => !(digits.len() == 13 && digits.starts_with(b"978")),
-        EntityKind::MacAddress => word.get(..3).is_some_and(|w| w.eq_ignore_ascii_case("mac")),
         // An account has a number, not a word with a year.
         EntityKind::AccountNo => digits.len() * 2 >= id.len(),
         EntityKind::CnPlate => id.contains(han) || !word.is_ascii(),

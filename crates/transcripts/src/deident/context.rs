@@ -19,7 +19,7 @@ pub(super) struct ContextRules {
 }
 
 /// What may stand between a cue and its code.
-pub(super) const LINK: &str = r#"\.?(?:['’]s)?["”’]?\s{0,3}(?:(?:我|你们)?(?:收到|看到|输入|填写?|发)的?|(?:i|we|you)(?:['’]ve)? (?:just )?(?:got|get|received|have|entered|see)\s)?(?P<named>号码?|码|编号|账号|代码|尾号|number|numbers|num\.?|no\.?|#|id|ref(?:erence)?|code)?["”’\)]?\s{0,2}(?:是不是|应该|不是|我的|应当)?(?P<link>应该是|就是|是|为|填的|写的|输入|发的是|收到的是|改成|改为|is|was|:|=|#|[(])?[\s:#"'“‘”’\[【\-]{0,3}"#;
+pub(super) const LINK: &str = r#"\.?(?:['’]s)?["”’]?\s{0,3}(?:(?:我|你们)?(?:收到|看到|输入|填写?|发)的?|(?:i|we|you)(?:['’]ve)? (?:just )?(?:got|get|received|have|entered|see)\s)?(?P<named>号码?|码|卡号|编号|账号|代码|尾号|number|numbers|num\.?|no\.?|#|id|ref(?:erence)?|code)?["”’\)]?\s{0,2}(?:是不是|应该|不是|我的|应当)?(?P<link>应该是|就是|是|为|填的|写的|输入|发的是|收到的是|改成|改为|is|was|:|=|#|[(])?[\s:#"'“‘”’\[【\-]{0,3}"#;
 
 impl ContextRules {
     pub(super) fn new() -> Self {
@@ -31,7 +31,7 @@ impl ContextRules {
             qq: after(r"[1-9][0-9]{4,10}"),
             code: after(r"[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}"),
             code_before: pattern(
-                r"(?i)(?P<id>[0-9]{4,8})[”']?(?:是|为|就是|这个|\s(?:is|was)\s(?:the|my|your)\s)(?:我的|收到的|短信)?$",
+                r"(?i)(?P<id>[0-9]{4,8})[”']?(?:是|为|就是|这个|\s(?:is|was)\s(?:(?:the|my|your)\s)?)(?:我的|收到的|短信)?$",
             ),
         }
     }

@@ -40,6 +40,7 @@ pub(super) enum Cue {
     Iban,
     /// A word that may be glued to a number, and says nothing more.
     Label,
+    Mac,
     /// The dot in a number plate.
     Dot,
     NameForm,
@@ -100,7 +101,7 @@ const WORDS: &[(Cue, &str)] = &[
     ),
     (
         Cue::Qq,
-        "qq qq号 qq号码 扣扣 扣扣号 企鹅号 加q 加qq 加我q 加我qq 我的q 我的qq q号 ➕q ➕qq +q +qq 球球 球球号 秋秋",
+        "qq qq号 qq号码 扣扣 扣扣号 企鹅号 加q 加qq 加我q 加我qq 我的q 我的qq q号 ➕q ➕qq +q +qq 加扣 抠抠 qq群 qq群号 群号 球球 球球号 秋秋",
     ),
     (Cue::Order, "订单 单号 order"),
     (
@@ -117,7 +118,7 @@ const WORDS: &[(Cue, &str)] = &[
         Cue::Code,
         "验证码 校验码 动态码 短信码 确认码 动态密码 动态口令 随机码 一次性密码 短信密码 取件码 提货码 激活码 验证代码 verification_code \
          verify_code security_code otp passcode one-time_code one-time_password one_time_code one_time_password confirmation_code \
-         auth_code authentication_code authorization_code your_code my_code the_code login_code access_code sms_code 2fa_code \
+         auth_code authentication_code authorization_code your_code use_code enter_code my_code the_code login_code access_code sms_code 2fa_code \
          dynamic_password one-time_pin verification_pin dynamic_code captcha vcode",
     ),
     (
@@ -139,7 +140,7 @@ const WORDS: &[(Cue, &str)] = &[
         "驾驶证 驾驶证号 驾驶证号码 驾驶执照 驾驶执照号码 驾照 驾照号 驾照号码 档案编号 行驶证 行驶证号 driver's_license driver’s_license \
          drivers_license driver_license driver's_licence drivers_licence driver_licence driving_licence driving_license dl_number dl#",
     ),
-    (Cue::Imei, "imei meid 串号 imei码 imei号 手机串号 设备串号 imei_number"),
+    (Cue::Imei, "imei imei1 imei2 meid 串号 imei码 imei号 手机串号 设备串号 imei_number"),
     (Cue::Iccid, "iccid sim卡 sim卡号 iccid号 sim_card sim_number sim"),
     (Cue::Cvv, "cvv cvc cvv2 cvc2 cvn 安全码 卡背面 背面三位 后三位"),
     (
@@ -149,7 +150,8 @@ const WORDS: &[(Cue, &str)] = &[
     ),
     (Cue::UserName, "用户名 登录名 登录账号 username user_name user= user_id= uid= login="),
     (Cue::Iban, "iban swift"),
-    (Cue::Label, "id no num nr ip ipv4 ipv6 mac mac地址 addr ref wa m: t:"),
+    (Cue::Label, "id no num nr ip ipv4 ipv6 addr ref ext wa"),
+    (Cue::Mac, "mac mac地址 mac_address"),
     (Cue::Dot, "·"),
     (
         Cue::NameForm,
@@ -157,7 +159,7 @@ const WORDS: &[(Cue, &str)] = &[
          入住人 预订人 申请人 经办人 法人 收款人 付款人 汇款人 取件人 购票人 车主 业主 收件人姓名 收货人姓名 联系人姓名 客户姓名 真实姓名 患者姓名 \
          抬头写 抬头是 抬头开 收件: 收货: 寄件:",
     ),
-    (Cue::NameSaid, "我叫 名字叫 名字是 名字写 名叫 全名 本名 我的名字 名字: 敝姓"),
+    (Cue::NameSaid, "我叫 名字叫 名字是 名字写 名叫 全名 本名 我的名字 名字: 敝姓 寄给 汇给 转账给"),
     (Cue::NameSelf, "我是 本人 本人叫 我姓 这是 我老公 我老婆 我爱人 我妈 我爸 我朋友"),
     (Cue::HonorificZh, "先生 女士 小姐 太太"),
     (
@@ -200,6 +202,10 @@ impl CueFinder {
         for (cue, words) in WORDS {
             for word in words.split_ascii_whitespace() {
                 push(*cue, word.replace('_', " "));
+                // The same as the name of a field.
+                if word.trim_matches('_').contains('_') {
+                    push(*cue, word.to_owned());
+                }
             }
         }
         for surname in SURNAMES_ALONE.chars() {
@@ -247,12 +253,16 @@ impl Cue {
             Cue::Url | Cue::SpokenMail | Cue::SpokenDigit | Cue::Wechat => 0,
             Cue::NameForm | Cue::NameSaid | Cue::NameSelf | Cue::HonorificZh => 0,
             Cue::NameEn | Cue::NameEnWeak | Cue::TitleEn | Cue::Place => 0,
-            Cue::Password | Cue::UserName | Cue::Birth => 0,
             Cue::House | Cue::Lives | Cue::RoadEn => 1,
             Cue::Cvv => 3,
             Cue::Dot | Cue::Plate => 2,
             _ => 4,
         }
+    }
+
+    /// Whether what it announces may have no digit at all: then marks or characters beside it must tell.
+    pub(super) fn digits_optional(self) -> bool {
+        matches!(self, Cue::Password | Cue::UserName | Cue::Birth)
     }
 
     /// Whether a number may follow the word, or stand before it, without anything between: `tel13900000000`.

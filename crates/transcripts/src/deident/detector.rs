@@ -8,7 +8,7 @@ use super::announced::AnnouncedRules;
 use super::birth::BirthRules;
 use super::card::CardRule;
 use super::context::ContextRules;
-use super::cue::{CueFinder, CueHit};
+use super::cue::{Cue, CueFinder, CueHit};
 use super::entity::Span;
 use super::fold::hides_something;
 use super::identity::IdentityRules;
@@ -100,6 +100,11 @@ impl Detector {
         spans(text, &normal, settle(scene.into_found()))
     }
 
+    /// Whether a word in `label`, a key or the head of a column, may tell what stands under it.
+    pub(super) fn announced_by(&self, label: &str) -> bool {
+        self.cues.find(label).next().is_some()
+    }
+
     /// Whether any rule could match: true for few texts, false only where none can.
     fn worth_a_look(&self, text: &str) -> bool {
         const DIGIT: u8 = 1;
@@ -147,8 +152,22 @@ impl Detector {
         if seen & OTHER != 0 && text.chars().any(hides_something) {
             return true;
         }
-        self.cues.find(text).any(|hit| hit.cue.digits_needed() <= digits)
+        self.cues
+            .find(text)
+            .any(|hit| hit.cue.digits_needed() <= digits || said_without_digits(text, &hit, digits))
     }
+}
+
+/// Whether a password or a date in Chinese numerals may follow: "密码：hunter", "九零年…出生".
+fn said_without_digits(text: &str, hit: &CueHit, digits: usize) -> bool {
+    if !hit.cue.digits_optional() {
+        return false;
+    }
+    if hit.cue == Cue::Birth {
+        return digits > 0 || text.contains('年');
+    }
+    let after = text[hit.end..].chars().take(6);
+    digits > 0 || text[..hit.end].ends_with('=') || after.into_iter().any(|c| "=:：是为".contains(c))
 }
 
 /// Of candidates that overlap, the one of the higher priority, then the longer, then the earlier.

@@ -49,12 +49,22 @@ pub(super) fn han(c: char) -> bool {
         || matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{20000}'..='\u{3ffff}' | '\u{f900}'..='\u{faff}' | '々' | '〇')
 }
 
-/// A common Han character in its simplified form, if it is in the table.
-pub(super) fn simplified(c: char) -> char {
-    let at = u32::from(c).wrapping_sub(FIRST) as usize;
-    match SIMPLIFIED.get(at) {
-        None | Some(0) => c,
-        Some(code) => char::from_u32(u32::from(*code)).unwrap_or(c),
+/// The table, to look up many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Simplified(&'static [u16]);
+
+impl Simplified {
+    pub(super) fn table() -> Self {
+        Self(&SIMPLIFIED)
+    }
+
+    /// A common Han character in its simplified form, if it is in the table.
+    pub(super) fn of(self, c: char) -> char {
+        let at = u32::from(c).wrapping_sub(FIRST) as usize;
+        match self.0.get(at) {
+            None | Some(0) => c,
+            Some(code) => char::from_u32(u32::from(*code)).unwrap_or(c),
+        }
     }
 }
 
@@ -72,6 +82,7 @@ mod tests {
         for pair in PAIRS.split_ascii_whitespace() {
             assert!(pair.chars().count() == 2 && pair.chars().all(common), "{pair}");
         }
+        let simplified = |c| Simplified::table().of(c);
         for (from, to) in pairs() {
             assert_eq!(simplified(from), to);
             assert_eq!(simplified(to), to, "{from} leads to {to}, which leads on");
@@ -81,6 +92,9 @@ mod tests {
     #[test]
     fn words_go_there_and_back() {
         assert_eq!(traditional("联系电话"), "聯繫電話");
-        assert_eq!("聯絡電話號碼".chars().map(simplified).collect::<String>(), "联络电话号码");
+        assert_eq!(
+            "聯絡電話號碼".chars().map(|c| Simplified::table().of(c)).collect::<String>(),
+            "联络电话号码"
+        );
     }
 }

@@ -46,6 +46,8 @@ impl IdentityRules {
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         if scene.digits >= 2 && !scene.text.is_ascii() {
             scene.each(&self.plate, accept_plate);
+        }
+        if scene.digits >= 6 && scene.text.contains(['使', '领']) {
             scene.each(&self.embassy, |scene, start, end| {
                 // "即使014578": the sign begins a word of its own, or the text speaks of plates.
                 let own = !scene.before(start).is_some_and(han)
@@ -59,7 +61,8 @@ impl IdentityRules {
                 Some(end)
             });
         }
-        if scene.digits >= 7 {
+        let marked = scene.has(Cue::IdCard) || scene.text.contains(['(', '/']);
+        if scene.digits >= 7 && marked {
             scene.each(&self.hk_id, |scene, start, end| {
                 let id: Vec<u8> = scene.text[start..end].bytes().filter(u8::is_ascii_alphanumeric).collect();
                 let named = || scene.cue_before(start, 16, &[Cue::IdCard, Cue::Region]).is_some();
@@ -70,6 +73,8 @@ impl IdentityRules {
                 Some(end)
             });
             scene.each(&self.mo_id, accept_mo_id);
+        }
+        if scene.digits >= 9 && scene.text.bytes().any(|b| b.is_ascii_uppercase()) {
             scene.each(&self.tw_id, |scene, start, end| {
                 let numbered = || scene.cue_before(start, 8, &[Cue::Order, Cue::Tracking]).is_some();
                 let fits = checksum::tw_id(&scene.text.as_bytes()[start..end]);

@@ -24,7 +24,7 @@ impl MailRules {
         const LABEL: &str = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?";
         const AT: &str = r"\s{0,2}(?:@|%40|[\[({<] ?(?:at|@|a) ?[\])}>]|艾特|小老鼠|圈a)\s{0,2}";
         const DOT: &str =
-            r"(?:\s?[.。]\s?|\s{0,2}(?:[\[({<] ?(?:dot|\.) ?[\])}>]|点)\s{0,2}|\s{1,2}dot\s{1,2})";
+            r"(?:[.。]|\s[.。]\s?|\s{0,2}(?:[\[({<] ?(?:dot|\.) ?[\])}>]|点)\s{0,2}|\s{1,2}dot\s{1,2})";
         const WORD: &str = "[a-z0-9_+-]+";
         Self {
             plain: pattern(&format!(
@@ -53,16 +53,14 @@ impl MailRules {
             }
             han_local_parts(scene);
         }
-        let has = |cue| scene.cues.iter().any(|h| h.cue == cue);
-        let (spelled, named) = (has(Cue::SpokenMail), has(Cue::Mail));
-        if spelled {
+        if scene.has(Cue::SpokenMail) {
             for pattern in [&self.spelled, &self.words] {
                 for m in pattern.find_iter(text).filter(|m| !is_speech(m.as_str())) {
                     scene.add(m.start(), m.end(), EntityKind::Email);
                 }
             }
         }
-        if named {
+        if scene.has(Cue::Mail) && scene.has(Cue::SpokenMail) {
             // "at example.com" may be a place to shop; after "mail" it is where mail goes.
             for m in self.said.find_iter(text) {
                 if scene.cue_before(m.start(), 24, &[Cue::Mail]).is_some() {

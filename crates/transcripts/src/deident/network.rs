@@ -42,9 +42,11 @@ impl NetworkRules {
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         let text = scene.text;
-        if scene.cues.iter().any(|h| h.cue == Cue::Url) {
+        if text.contains("://") || scene.has(Cue::Url) {
             self.find_urls(scene, &self.url);
-            self.find_urls(scene, &self.jdbc);
+            if text.contains("jdbc:") || text.contains("JDBC:") {
+                self.find_urls(scene, &self.jdbc);
+            }
         }
         if text.contains('/') && text.contains('.') {
             self.find_urls(scene, &self.bare_url);
@@ -67,7 +69,7 @@ impl NetworkRules {
                 // Three groups of four digits without a letter are a card or an amount.
                 let fits = !found.contains('.') || found.bytes().any(|b| b.is_ascii_alphabetic());
                 let free = |c: Option<char>| !matches!(c, Some(':' | '-'));
-                let named = || scene.cue_before(start, 1, &[Cue::Label]).is_some();
+                let named = || scene.cue_before(start, 1, &[Cue::Mac]).is_some();
                 if !(fits
                     && scene.stands_alone(start, end)
                     && (free(scene.before(start)) || named())

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::entity::{EntityKind, Tier, placeholder_at};
 use super::fold::{Fold, escape_at, fold};
-use super::han::simplified;
+use super::han::{Simplified, common};
 
 /// What stands for an existing placeholder: in no rule's alphabet, so nothing matches across or inside it.
 /// To its neighbours it is what was there: a name or an address is a word of its own, ...
@@ -46,8 +46,14 @@ impl<'a> Normal<'a> {
         let mut pieces = vec![whole];
         let mut skip_to = 0;
         let mut in_step = true;
+        let simplified = Simplified::table();
         for (at, given_char) in given.char_indices() {
             if at < skip_to {
+                continue;
+            }
+            // Most of a text: nothing to fold, nothing to remember.
+            if in_step && (given_char.is_ascii() || common(given_char)) && !matches!(given_char, '[' | '\\') {
+                text.push(simplified.of(given_char));
                 continue;
             }
             let (c, len) = match given_char {
@@ -75,7 +81,7 @@ impl<'a> Normal<'a> {
                             skip_to = at + len;
                             text.extend(std::iter::repeat_n(blank(kind), len));
                         }
-                        None => text.push(simplified(c)),
+                        None => text.push(simplified.of(c)),
                     }
                 }
                 Fold::Drop => in_step = false,
@@ -84,7 +90,7 @@ impl<'a> Normal<'a> {
                     match folded {
                         Fold::To(to) => text.push(to),
                         Fold::Nfkc => text.extend(std::iter::once(c).nfkc()),
-                        _ => text.push(simplified(c)),
+                        _ => text.push(simplified.of(c)),
                     }
                     in_step = false;
                 }

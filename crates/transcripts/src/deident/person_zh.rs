@@ -86,7 +86,22 @@ fn after_cue(scene: &mut Scene<'_>, hit: &CueHit, evidence: Evidence) {
     }
     let rest = &text[start..];
     let field = evidence == Evidence::Form && scene.before(start).is_some_and(|c| ":：是为\"“「".contains(c));
+    // "本人张伟，身份证…": the next word of a form closes a short name.
+    let goes_on = |len: usize| {
+        let next = rest[len..].trim_start_matches(['，', ',', '、', ' ', '。', '；']);
+        let at = text.len() - next.len();
+        next.len() < rest.len() - len
+            && scene.cues.binary_search_by_key(&at, |h| h.start).is_ok_and(|i| {
+                matches!(scene.cues[i].cue, Cue::IdCard | Cue::Phone | Cue::Passport | Cue::Card | Cue::Lives)
+            })
+    };
     let len = name_len(rest, evidence)
+        .or_else(|| {
+            (evidence == Evidence::Own)
+                .then(|| name_len(rest, Evidence::Said))
+                .flatten()
+                .filter(|len| goes_on(*len))
+        })
         .or_else(|| (!weak(evidence)).then(|| latin_name_len(rest)).flatten())
         .or_else(|| field.then(|| field_len(rest)).flatten());
     if let Some(len) = len {

@@ -41,6 +41,9 @@ impl PhoneRules {
             scene.each(&self.mobile, accept_mobile);
         }
         scene.each(&self.landline, accept_landline);
+        if !scene.has(Cue::Phone) {
+            return;
+        }
         // A local number is known by the word before it, or as the next of a list.
         let mut list_end = None;
         scene.each(&self.local, |scene, start, end| {

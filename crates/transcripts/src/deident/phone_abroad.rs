@@ -35,17 +35,32 @@ impl AbroadRules {
         if scene.digits < 8 {
             return;
         }
-        scene.each(&self.us, accept_us);
-        scene.each(&self.international, |scene, start, end| {
-            // The last group may be the first of something else.
-            let shorter = scene.text[start..end].rfind([' ', '-', '.']).map(|at| start + at);
-            let end =
-                [Some(end), shorter].into_iter().flatten().find(|end| international(scene, start, *end))?;
-            scene.add(start, end, EntityKind::IntlPhone);
-            Some(end)
-        });
-        scene.each(&self.foreign, accept_foreign);
-        scene.each(&self.eight_digits, accept_eight_digits);
+        let text = scene.text;
+        if scene.digits >= 10 {
+            scene.each(&self.us, accept_us);
+        }
+        if text.contains('+') || text.contains("00") {
+            scene.each(&self.international, |scene, start, end| {
+                // The last group may be the first of something else.
+                let shorter = scene.text[start..end].rfind([' ', '-', '.']).map(|at| start + at);
+                let end = [Some(end), shorter]
+                    .into_iter()
+                    .flatten()
+                    .find(|end| international(scene, start, *end))?;
+                scene.add(start, end, EntityKind::IntlPhone);
+                Some(end)
+            });
+        }
+        if scene.has(Cue::Phone) {
+            scene.each(&self.foreign, accept_foreign);
+        }
+        if scene.has(Cue::Phone) || scene.has(Cue::Region) || text.contains("85") {
+            scene.each(&self.eight_digits, accept_eight_digits);
+        }
+        // Brackets, a dash, or the first digits of a mobile.
+        if !(text.contains("09") || text.contains("886") || text.contains("(0") || text.contains('-')) {
+            return;
+        }
         scene.each(&self.taiwan, |scene, start, end| {
             let numbered = scene.cue_before(start, 6, &[Cue::Order, Cue::Tracking]).is_some();
             let counted = scene.after(end).is_some_and(|c| "元块个条次年月日".contains(c));

@@ -20,13 +20,21 @@ pub(super) struct Scene<'t> {
     pub(super) text: &'t str,
     pub(super) cues: &'t [CueHit],
     pub(super) digits: usize,
+    /// A bit for every cue that is there.
+    present: u64,
     found: Vec<Candidate>,
 }
 
 impl<'t> Scene<'t> {
     pub(super) fn new(text: &'t str, cues: &'t [CueHit]) -> Self {
         let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        Self { text, cues, digits, found: Vec::new() }
+        let present = cues.iter().fold(0, |bits, h| bits | 1 << h.cue as u64);
+        Self { text, cues, digits, present, found: Vec::new() }
+    }
+
+    /// Whether a cue is anywhere in the text.
+    pub(super) fn has(&self, cue: Cue) -> bool {
+        self.present & (1 << cue as u64) != 0
     }
 
     pub(super) fn add(&mut self, start: usize, end: usize, kind: EntityKind) {

@@ -23,7 +23,7 @@ impl SpokenRules {
     }
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
-        if !scene.cues.iter().any(|h| h.cue == Cue::SpokenDigit) {
+        if !scene.has(Cue::SpokenDigit) {
             return;
         }
         for m in self.english_run.find_iter(scene.text) {
