@@ -15,13 +15,13 @@ use std::process::ExitCode;
 ///
 /// Reads files or standard input line by line and writes the lines with typed placeholders such as [CN_MOBILE], as
 /// UTF-8. Masking masked text changes nothing. Text is processed here and goes nowhere else.
-///
-/// It fails closed: what is not text in one encoding, not JSON under --json-lines, or a line longer than 16 MiB is an
-/// error with its line and byte, and nothing of it is written. All files are checked before the first line is written.
-/// Standard input is written line by line as it comes, so lines before an error have been written; the error says how
-/// many.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "\
+It fails closed: what is not text in one encoding, not JSON under --json-lines, or a line longer than 16 MiB is an
+error with its line and byte, and nothing of it is written. All files are checked before the first line is written.
+Standard input is written line by line as it comes; an error says how many lines were written before it.
+
+Examples:
   sottovoce redact chats.txt > masked.txt
   sottovoce redact --json-lines --key text --report report.json chats.jsonl > masked.jsonl
   sottovoce redact --encoding gb18030 --key-file key export.csv > masked.csv

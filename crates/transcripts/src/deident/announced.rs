@@ -67,6 +67,10 @@ impl AnnouncedRules {
         }
         let known = scene.starts();
         for hit in scene.cues {
+            // A value is not far, and all of them have digits.
+            if !digit_near(scene.text, hit.end) {
+                continue;
+            }
             // The first pattern that fits says what it is.
             let mut rules = self.rules.iter().filter(|r| r.0 == hit.cue);
             rules.any(|(_, kind, pattern, digits)| {
@@ -88,6 +92,11 @@ impl AnnouncedRules {
             });
         }
     }
+}
+
+/// Whether a digit stands within some words after a place.
+pub(super) fn digit_near(text: &str, at: usize) -> bool {
+    text.as_bytes()[at..].iter().take(64).any(u8::is_ascii_digit)
 }
 
 /// Whether a value can be what `word` announced.

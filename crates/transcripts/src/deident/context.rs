@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use super::announced::digit_near;
 use super::checksum::real_date;
 use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
@@ -104,6 +105,9 @@ fn value_after(
     kind: EntityKind,
     accept: impl Fn(&str, bool) -> bool,
 ) -> bool {
+    if kind != EntityKind::WechatId && !digit_near(scene.text, hit.end) {
+        return false;
+    }
     let Some(groups) = pattern.captures(&scene.text[hit.end..]) else { return false };
     let Some(id) = groups.name("id") else { return false };
     let link = groups.name("link").map_or("", |m| m.as_str());

@@ -1,9 +1,9 @@
 //! Words that announce an identifier, found in one pass over the text.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Match, MatchKind};
 
 use super::address_zh::PLACES;
-use super::han::traditional;
+use super::han::{Simplified, traditional};
 use super::person_zh::SURNAMES_ALONE;
 
 /// What a word announces.
@@ -43,6 +43,8 @@ pub(super) enum Cue {
     Mac,
     /// The dot in a number plate.
     Dot,
+    /// The first character of an embassy's number plate.
+    Embassy,
     NameForm,
     NameSaid,
     NameSelf,
@@ -56,6 +58,9 @@ pub(super) enum Cue {
     RoadEn,
 }
 
+/// With so many digits a text is worth a look whatever else is in it.
+pub(super) const DIGITS_ENOUGH: usize = 4;
+
 /// A cue in the normal text; byte offsets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CueHit {
@@ -68,10 +73,7 @@ pub(super) struct CueHit {
 const WORDS: &[(Cue, &str)] = &[
     (Cue::Url, ":// www. jdbc:"),
     (Cue::Mail, "邮箱 邮件 电邮 伊妹儿 信箱 email e-mail mail gmail hotmail outlook"),
-    (
-        Cue::SpokenMail,
-        "艾特 小老鼠 圈a [at] (at) {at} <at> (a) _at_ _@ @_ %40 [@] (@) {@} _dot_com _dot_cn _dot_net _dot_org _dot_edu [dot] (dot) {dot} 点com 点cn 点net 。com 。cn 。net 。org",
-    ),
+    (Cue::SpokenMail, "艾特 小老鼠 圈a _dot_ dot 点com 点cn 点net 。com 。cn 。net 。org"),
     (
         Cue::SpokenDigit,
         "幺 零 〇 zero double oh_ 一三 一五 一八 一七 一九 一六 one_ nine_ five_ one- nine- five- 壹 腰",
@@ -153,6 +155,7 @@ const WORDS: &[(Cue, &str)] = &[
     (Cue::Label, "id no num nr ip ipv4 ipv6 addr ref ext wa"),
     (Cue::Mac, "mac mac地址 mac_address"),
     (Cue::Dot, "·"),
+    (Cue::Embassy, "使 领"),
     (
         Cue::NameForm,
         "姓名 收货人 收件人 寄件人 发件人 联系人 联络人 开户人 开户名 户名 持卡人 户主 机主 投保人 被保人 被保险人 受益人 监护人 乘客 乘机人 \
@@ -165,7 +168,7 @@ const WORDS: &[(Cue, &str)] = &[
     (
         Cue::NameEn,
         "my_name name_is name's name_on_card name_on_the_card name_on_my_card cardholder account_holder full_name first_name \
-         last_name surname name: recipient consignee attn",
+         last_name surname name: recipient: recipient_is consignee: attn:",
     ),
     (Cue::NameEnWeak, "this_is i_am i'm i’m speaking_with regards, sincerely, signed"),
     (Cue::TitleEn, "mr mrs ms dr miss"),
@@ -181,62 +184,79 @@ const WORDS: &[(Cue, &str)] = &[
 /// Finds cues, ASCII letters in either case.
 #[derive(Debug)]
 pub(super) struct CueFinder {
+    all: Words,
+    early: Words,
+}
+
+/// Words and what each announces.
+#[derive(Debug)]
+struct Words {
     automaton: AhoCorasick,
     of_pattern: Vec<Cue>,
 }
 
 impl CueFinder {
     pub(super) fn new() -> Self {
-        let mut patterns: Vec<String> = Vec::new();
-        let mut of_pattern = Vec::new();
-        // Some texts are looked through as they were given, so that both ways of writing are looked for.
-        let mut push = |cue, word: String| {
-            let other = traditional(&word);
-            if other != word {
-                patterns.push(other);
-                of_pattern.push(cue);
-            }
-            patterns.push(word);
-            of_pattern.push(cue);
-        };
-        for (cue, words) in WORDS {
-            for word in words.split_ascii_whitespace() {
-                push(*cue, word.replace('_', " "));
+        let mut words: Vec<(Cue, String)> = Vec::new();
+        for (cue, list) in WORDS {
+            for word in list.split_ascii_whitespace() {
+                words.push((*cue, word.replace('_', " ")));
                 // The same as the name of a field.
                 if word.trim_matches('_').contains('_') {
-                    push(*cue, word.to_owned());
+                    words.push((*cue, word.to_owned()));
                 }
             }
         }
-        for surname in SURNAMES_ALONE.chars() {
-            push(Cue::NameSelf, format!("我{surname}"));
-        }
-        for place in PLACES.split_ascii_whitespace() {
-            push(Cue::Place, place.to_owned());
-        }
+        words.extend(SURNAMES_ALONE.chars().map(|surname| (Cue::NameSelf, format!("我{surname}"))));
+        words.extend(PLACES.split_ascii_whitespace().map(|place| (Cue::Place, place.to_owned())));
+        // Texts are looked through early as they were given, so that both ways of writing are looked for.
+        let early =
+            words.iter().filter(|(cue, _)| cue.digits_needed() < DIGITS_ENOUGH || cue.digits_optional());
+        let other = early.clone().map(|(cue, word)| (*cue, traditional(word)));
+        let other = other.filter(|(_, word)| word.chars().any(|c| Simplified::table().of(c) != c));
+        let early: Vec<(Cue, String)> = early.cloned().chain(other).collect();
+        Self { all: Words::new(&words), early: Words::new(&early) }
+    }
+
+    /// Every cue of a normal text, in order.
+    pub(super) fn find<'t>(&'t self, text: &'t str) -> impl Iterator<Item = CueHit> + 't {
+        self.all.find(text)
+    }
+
+    /// In a text as it was given, cues of what may have fewer than [`DIGITS_ENOUGH`] digits.
+    pub(super) fn find_early<'t>(&'t self, text: &'t str) -> impl Iterator<Item = CueHit> + 't {
+        self.early.find(text)
+    }
+}
+
+impl Words {
+    fn new(words: &[(Cue, String)]) -> Self {
         let automaton = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .match_kind(MatchKind::LeftmostLongest)
             .kind(Some(AhoCorasickKind::DFA))
-            .build(&patterns)
+            .build(words.iter().map(|(_, word)| word))
             .expect("a constant word list well below the automaton's limits");
-        Self { automaton, of_pattern }
+        Self { automaton, of_pattern: words.iter().map(|(cue, _)| *cue).collect() }
     }
 
-    /// Every cue, in order. An ASCII cue that is part of a longer ASCII word is none, unless that is the cue and a code
+    /// Every cue, in order.
+    fn find<'t>(&'t self, text: &'t str) -> impl Iterator<Item = CueHit> + 't {
+        self.automaton.find_iter(text).filter_map(move |m| self.hit(text, m))
+    }
+
+    /// The cue of a match. An ASCII cue that is part of a longer ASCII word is none, unless that is the cue and a code
     /// of its letters and digits: `passportE12345678`.
-    pub(super) fn find<'t>(&'t self, text: &'t str) -> impl Iterator<Item = CueHit> + 't {
+    fn hit(&self, text: &str, m: Match) -> Option<CueHit> {
         let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphabetic);
-        self.automaton.find_iter(text).filter_map(move |m| {
-            let bytes = text.as_bytes();
-            let (first, last) = (bytes[m.start()], bytes[m.end() - 1]);
-            let inside = (first.is_ascii_alphabetic()
-                && letter(m.start().checked_sub(1).and_then(|i| bytes.get(i))))
-                || (last.is_ascii_alphabetic() && letter(bytes.get(m.end())) && !code_at(&bytes[m.end()..]));
-            let cue = self.of_pattern[m.pattern()];
-            let assigned = matches!(cue, Cue::Password | Cue::UserName) && bytes.get(m.end()) == Some(&b'=');
-            (!inside || assigned).then_some(CueHit { start: m.start(), end: m.end(), cue })
-        })
+        let bytes = text.as_bytes();
+        let (first, last) = (bytes[m.start()], bytes[m.end() - 1]);
+        let inside = (first.is_ascii_alphabetic()
+            && letter(m.start().checked_sub(1).and_then(|i| bytes.get(i))))
+            || (last.is_ascii_alphabetic() && letter(bytes.get(m.end())) && !code_at(&bytes[m.end()..]));
+        let cue = self.of_pattern[m.pattern()];
+        let assigned = matches!(cue, Cue::Password | Cue::UserName) && bytes.get(m.end()) == Some(&b'=');
+        (!inside || assigned).then_some(CueHit { start: m.start(), end: m.end(), cue })
     }
 }
 
@@ -252,7 +272,7 @@ impl Cue {
         match self {
             Cue::Url | Cue::SpokenMail | Cue::SpokenDigit | Cue::Wechat => 0,
             Cue::NameForm | Cue::NameSaid | Cue::NameSelf | Cue::HonorificZh => 0,
-            Cue::NameEn | Cue::NameEnWeak | Cue::TitleEn | Cue::Place => 0,
+            Cue::NameEn | Cue::NameEnWeak | Cue::TitleEn | Cue::Place | Cue::Region => 0,
             Cue::House | Cue::Lives | Cue::RoadEn => 1,
             Cue::Cvv => 3,
             Cue::Dot | Cue::Plate => 2,
@@ -262,7 +282,7 @@ impl Cue {
 
     /// Whether what it announces may have no digit at all: then marks or characters beside it must tell.
     pub(super) fn digits_optional(self) -> bool {
-        matches!(self, Cue::Password | Cue::UserName | Cue::Birth)
+        matches!(self, Cue::Password | Cue::UserName | Cue::Birth | Cue::Mail)
     }
 
     /// Whether a number may follow the word, or stand before it, without anything between: `tel13900000000`.

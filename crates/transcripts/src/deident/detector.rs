@@ -8,19 +8,21 @@ use super::announced::AnnouncedRules;
 use super::birth::BirthRules;
 use super::card::CardRule;
 use super::context::ContextRules;
-use super::cue::{Cue, CueFinder, CueHit};
+use super::cue::{Cue, CueFinder, CueHit, DIGITS_ENOUGH};
 use super::entity::Span;
 use super::fold::hides_something;
+use super::han::common;
 use super::identity::IdentityRules;
-use super::mail::MailRules;
+use super::mail::{MailRules, spelled_at};
 use super::network::NetworkRules;
-use super::normal::Normal;
+use super::normal::{Normal, normalised};
 use super::person_en::EnglishNames;
 use super::person_zh;
 use super::phone::PhoneRules;
 use super::phone_abroad::AbroadRules;
 use super::scene::{Candidate, Scene};
 use super::secret::SecretRules;
+use super::seen::Seen;
 use super::spoken::SpokenRules;
 
 /// Finds personal identifiers in Chinese and English text. Immutable: build one (some milliseconds) and share
@@ -102,72 +104,45 @@ impl Detector {
 
     /// Whether a word in `label`, a key or the head of a column, may tell what stands under it.
     pub(super) fn announced_by(&self, label: &str) -> bool {
-        self.cues.find(label).next().is_some()
+        self.cues.find(&normalised(label)).next().is_some()
     }
 
     /// Whether any rule could match: true for few texts, false only where none can.
     fn worth_a_look(&self, text: &str) -> bool {
-        const DIGIT: u8 = 1;
-        const COLON: u8 = 2;
-        const AT: u8 = 4;
-        const SLASH: u8 = 8;
-        const OTHER: u8 = 16;
-        const BACKSLASH: u8 = 32;
-        /// What each byte is; lead bytes of anything but the common Han characters are `OTHER`.
-        const CLASS: [u8; 256] = {
-            let mut class = [0; 256];
-            let mut b = b'0';
-            while b <= b'9' {
-                class[b as usize] = DIGIT;
-                b += 1;
-            }
-            class[b':' as usize] = COLON;
-            class[b'@' as usize] = AT;
-            class[b'/' as usize] = SLASH;
-            class[b'\\' as usize] = BACKSLASH;
-            let mut lead = 0xc2;
-            while lead <= 0xf4 {
-                if lead < 0xe4 || lead > 0xe9 {
-                    class[lead] = OTHER;
-                }
-                lead += 1;
-            }
-            class
-        };
-        let (mut seen, mut digits, mut colons) = (0u8, 0usize, 0usize);
-        for b in text.bytes() {
-            let class = CLASS[b as usize];
-            seen |= class;
-            digits += usize::from(class & DIGIT);
-            colons += usize::from(class & COLON) / 2;
-        }
-        let enough_digits = digits >= 4 || (digits >= 3 && !text.is_ascii());
-        if enough_digits
-            || colons >= 2
-            || seen & (AT | BACKSLASH) != 0
-            || (seen & SLASH != 0 && text.contains('.'))
-        {
+        let seen = Seen::in_text(text);
+        let digits = seen.digits;
+        let enough_digits = digits >= DIGITS_ENOUGH || (digits >= 3 && !text.is_ascii());
+        if enough_digits || seen.colons >= 2 || seen.at || seen.code || (seen.slash && text.contains('.')) {
             return true;
         }
-        if seen & OTHER != 0 && text.chars().any(hides_something) {
+        if seen.bracket && spelled_at(text) {
+            return true;
+        }
+        if seen.other && text.chars().any(|c| !everyday(c) && hides_something(c)) {
             return true;
         }
         self.cues
-            .find(text)
+            .find_early(text)
             .any(|hit| hit.cue.digits_needed() <= digits || said_without_digits(text, &hit, digits))
     }
 }
 
+/// Most characters of most texts, told without a look at tables: ASCII, common Han, the marks of a Chinese sentence.
+fn everyday(c: char) -> bool {
+    c.is_ascii() || common(c) || matches!(c, '，' | '。' | '？' | '！' | '、' | '；' | '“' | '”')
+}
+
 /// Whether a password or a date in Chinese numerals may follow: "密码：hunter", "九零年…出生".
 fn said_without_digits(text: &str, hit: &CueHit, digits: usize) -> bool {
-    if !hit.cue.digits_optional() {
-        return false;
+    let after = || text[hit.end..].chars().take(24);
+    match hit.cue {
+        Cue::Birth => digits > 0 || text.contains('年'),
+        Cue::Mail => text.contains(" at ") || text.contains(" AT "),
+        Cue::Password | Cue::UserName => {
+            text[..hit.end].ends_with('=') || after().any(|c| c.is_ascii_digit() || "=:：是为".contains(c))
+        }
+        _ => false,
     }
-    if hit.cue == Cue::Birth {
-        return digits > 0 || text.contains('年');
-    }
-    let after = text[hit.end..].chars().take(6);
-    digits > 0 || text[..hit.end].ends_with('=') || after.into_iter().any(|c| "=:：是为".contains(c))
 }
 
 /// Of candidates that overlap, the one of the higher priority, then the longer, then the earlier.

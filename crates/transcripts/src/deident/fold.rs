@@ -55,7 +55,7 @@ fn digit(c: char) -> Option<char> {
     /// The ones of digits in circles, which run to ten.
     const ONES: [u32; 4] = [0x24f5, 0x2776, 0x2780, 0x278a];
     let code = u32::from(c);
-    if code < 0x660 {
+    if !(0x660..=0x2793).contains(&code) {
         return None;
     }
     let zero = ZEROS.iter().find(|z| (**z..**z + 10).contains(&code)).copied();

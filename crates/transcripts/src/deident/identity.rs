@@ -38,7 +38,7 @@ impl IdentityRules {
             embassy: pattern(r"[使领][0-9]{6}|[0-9]{6}使"),
             hk_id: pattern(r"[A-Za-z]{1,2}[0-9]{6} ?\([0-9Aa]\)"),
             tw_id: pattern(r"[A-Z][1289][0-9]{8}"),
-            mo_id: pattern(r"[157](?:[0-9]{6}|/[0-9]{6}/|[0-9]{3} [0-9]{3}) ?(?:\([0-9]\)|[0-9]\b)"),
+            mo_id: pattern(r"[157](?:[0-9]{6}|/[0-9]{6}/|[0-9]{3} [0-9]{3}) ?(?:\([0-9]\)|[0-9](?-u:\b))"),
             iccid: pattern(r"89(?:[ -]?[0-9]){17,18}"),
         }
     }
@@ -47,7 +47,7 @@ impl IdentityRules {
         if scene.digits >= 2 && !scene.text.is_ascii() {
             scene.each(&self.plate, accept_plate);
         }
-        if scene.digits >= 6 && scene.text.contains(['使', '领']) {
+        if scene.digits >= 6 && scene.has(Cue::Embassy) {
             scene.each(&self.embassy, |scene, start, end| {
                 // "即使014578": the sign begins a word of its own, or the text speaks of plates.
                 let own = !scene.before(start).is_some_and(han)
@@ -61,7 +61,7 @@ impl IdentityRules {
                 Some(end)
             });
         }
-        let marked = scene.has(Cue::IdCard) || scene.text.contains(['(', '/']);
+        let marked = scene.has(Cue::IdCard) || scene.seen.bracket || scene.seen.slash;
         if scene.digits >= 7 && marked {
             scene.each(&self.hk_id, |scene, start, end| {
                 let id: Vec<u8> = scene.text[start..end].bytes().filter(u8::is_ascii_alphanumeric).collect();
@@ -74,7 +74,7 @@ impl IdentityRules {
             });
             scene.each(&self.mo_id, accept_mo_id);
         }
-        if scene.digits >= 9 && scene.text.bytes().any(|b| b.is_ascii_uppercase()) {
+        if scene.digits >= 9 && scene.seen.letter {
             scene.each(&self.tw_id, |scene, start, end| {
                 let numbered = || scene.cue_before(start, 8, &[Cue::Order, Cue::Tracking]).is_some();
                 let fits = checksum::tw_id(&scene.text.as_bytes()[start..end]);
@@ -85,35 +85,45 @@ impl IdentityRules {
                 Some(end)
             });
         }
-        if scene.digits >= 9 {
+        if scene.digits >= 9 && (scene.seen.dash || scene.has(Cue::Ssn)) {
             scene.each(&self.ssn, accept_ssn);
         }
         if scene.digits < 10 {
             return;
         }
-        scene.each(&self.iban, accept_iban);
-        scene.each(&self.usci, |scene, start, end| {
-            let code: String = scene.text[start..end].chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-            let code = code.to_ascii_uppercase();
-            // One in 31 numbers passes by chance; a code of digits only needs its name beside it.
-            let lettered = code.bytes().any(|b| b.is_ascii_alphabetic());
-            let named = || scene.cue_before(start, 12, &[Cue::CreditCode]).is_some();
-            let fits = checksum::usci(code.as_bytes()) && (lettered || named());
-            if !fits || !scene.stands_alone(start, end) {
-                return None;
-            }
-            scene.add(start, end, EntityKind::CnUsci);
-            Some(end)
-        });
-        scene.each(&self.resident_id, |scene, start, end| {
-            let id = scene.text[start..end].replace('×', "X");
-            let id: Vec<u8> = id.bytes().filter(u8::is_ascii_alphanumeric).collect();
-            if !checksum::resident_id(&id) || !scene.stands_alone(start, end) {
-                return None;
-            }
-            scene.add(start, end, EntityKind::CnResidentId);
-            Some(end)
-        });
+        if scene.seen.letter {
+            scene.each(&self.iban, accept_iban);
+        }
+        if scene.seen.letter || scene.has(Cue::CreditCode) {
+            scene.each(&self.usci, |scene, start, end| {
+                let code: String =
+                    scene.text[start..end].chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+                let code = code.to_ascii_uppercase();
+                // One in 31 numbers passes by chance; a code of digits only needs its name beside it.
+                let lettered = code.bytes().any(|b| b.is_ascii_alphabetic());
+                let named = || scene.cue_before(start, 12, &[Cue::CreditCode]).is_some();
+                let fits = checksum::usci(code.as_bytes()) && (lettered || named());
+                if !fits || !scene.stands_alone(start, end) {
+                    return None;
+                }
+                scene.add(start, end, EntityKind::CnUsci);
+                Some(end)
+            });
+        }
+        if scene.digits < 15 {
+            return;
+        }
+        if scene.digits >= 17 {
+            scene.each(&self.resident_id, |scene, start, end| {
+                let id = scene.text[start..end].replace('×', "X");
+                let id: Vec<u8> = id.bytes().filter(u8::is_ascii_alphanumeric).collect();
+                if !checksum::resident_id(&id) || !scene.stands_alone(start, end) {
+                    return None;
+                }
+                scene.add(start, end, EntityKind::CnResidentId);
+                Some(end)
+            });
+        }
         if scene.digits >= 19 {
             scene.each(&self.iccid, |scene, start, end| {
                 let digits = digits_of(&scene.text[start..end]);
@@ -125,6 +135,9 @@ impl IdentityRules {
                 scene.add(start, end, EntityKind::Iccid);
                 Some(end)
             });
+        }
+        if !scene.has(Cue::IdCard) {
+            return;
         }
         scene.each(&self.legacy_id, |scene, start, end| {
             // Fifteen digits may as well be a card: whichever word is nearer decides.

@@ -31,20 +31,21 @@ impl MailRules {
                 r"[A-Za-z0-9_+%][A-Za-z0-9._+%'’-]*(?:@|%40)(?:{LABEL}(?:[.。]{LABEL})+|[A-Za-z0-9\p{{Han}}-]{{1,30}}\.(?:中国|公司|网络|网址|香港|台湾|com|cn))"
             )),
             spelled: pattern(&format!(
-                r"(?i)[a-z0-9_+-]+(?:(?:\.|{DOT})[a-z0-9_+-]+){{0,3}}{AT}[a-z0-9_-]+(?:{DOT}[a-z0-9_-]+){{0,3}}{DOT}{ENDS}\b"
+                r"(?i)[a-z0-9_+-]+(?:(?:\.|{DOT})[a-z0-9_+-]+){{0,3}}{AT}[a-z0-9_-]+(?:{DOT}[a-z0-9_-]+){{0,3}}{DOT}{ENDS}(?-u:\b)"
             )),
             words: pattern(&format!(
-                r"(?i)\b{WORD}(?:(?: dot |\.){WORD}){{0,3}} at [a-z0-9-]+(?: dot [a-z0-9-]+){{0,2}} dot {ENDS}\b"
+                r"(?i)(?-u:\b){WORD}(?:(?: dot |\.){WORD}){{0,3}} at [a-z0-9-]+(?: dot [a-z0-9-]+){{0,2}} dot {ENDS}(?-u:\b)"
             )),
             said: pattern(&format!(
-                r"(?i)\b{WORD}(?:\.{WORD}){{0,3}} at [a-z0-9-]+(?:\.[a-z0-9-]+){{0,2}}\.{ENDS}\b"
+                r"(?i)(?-u:\b){WORD}(?:\.{WORD}){{0,3}} at [a-z0-9-]+(?:\.[a-z0-9-]+){{0,2}}\.{ENDS}(?-u:\b)"
             )),
         }
     }
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         let text = scene.text;
-        if text.contains('@') || text.contains("%40") {
+        let spelled = scene.has(Cue::SpokenMail) || (scene.seen.bracket && spelled_at(text));
+        if scene.seen.at || spelled {
             for m in self.plain.find_iter(text) {
                 let letters = text[..m.end()].chars().rev().take_while(|c| c.is_alphabetic()).count();
                 if letters >= 2 {
@@ -53,14 +54,14 @@ impl MailRules {
             }
             han_local_parts(scene);
         }
-        if scene.has(Cue::SpokenMail) {
+        if scene.seen.at || spelled {
             for pattern in [&self.spelled, &self.words] {
                 for m in pattern.find_iter(text).filter(|m| !is_speech(m.as_str())) {
                     scene.add(m.start(), m.end(), EntityKind::Email);
                 }
             }
         }
-        if scene.has(Cue::Mail) && scene.has(Cue::SpokenMail) {
+        if scene.has(Cue::Mail) && (text.contains(" at ") || text.contains(" AT ")) {
             // "at example.com" may be a place to shop; after "mail" it is where mail goes.
             for m in self.said.find_iter(text) {
                 if scene.cue_before(m.start(), 24, &[Cue::Mail]).is_some() {
@@ -69,6 +70,24 @@ impl MailRules {
             }
         }
     }
+}
+
+/// Whether a text has a sign for "@" in brackets, or encoded.
+pub(super) fn spelled_at(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().any(|(i, b)| {
+        let next = |n: usize| bytes.get(i + n).map_or(0, u8::to_ascii_lowercase);
+        let closed = |n: usize| matches!(next(n), b')' | b']' | b'}' | b'>');
+        match b {
+            b'%' => (next(1), next(2)) == (b'4', b'0'),
+            b'(' | b'[' | b'{' | b'<' => match next(1) {
+                b'a' => closed(2) || (next(2) == b't' && closed(3)),
+                b' ' => (next(2), next(3)) == (b'a', b't'),
+                _ => false,
+            },
+            _ => false,
+        }
+    })
 }
 
 /// Whether "at" goes on with a word of English: "look at the dot com bubble".

@@ -47,6 +47,7 @@ mod rules;
 mod scene;
 mod scores;
 mod secret;
+mod seen;
 mod spoken;
 pub mod stream;
 

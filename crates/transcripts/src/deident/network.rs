@@ -42,24 +42,24 @@ impl NetworkRules {
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         let text = scene.text;
-        if text.contains("://") || scene.has(Cue::Url) {
+        if (scene.seen.slash && text.contains("://")) || scene.has(Cue::Url) {
             self.find_urls(scene, &self.url);
-            if text.contains("jdbc:") || text.contains("JDBC:") {
+            if scene.seen.colons > 0 && (text.contains("jdbc:") || text.contains("JDBC:")) {
                 self.find_urls(scene, &self.jdbc);
             }
         }
-        if text.contains('/') && text.contains('.') {
+        if scene.seen.slash && scene.seen.dots > 0 {
             self.find_urls(scene, &self.bare_url);
         }
-        if text.contains('@') && text.contains(':') {
+        if scene.seen.at && scene.seen.colons > 0 {
             for m in self.login.find_iter(text) {
                 scene.add(m.start(), m.end(), EntityKind::Url);
             }
         }
-        if scene.digits >= 4 && text.bytes().filter(|b| *b == b'.').count() >= 3 {
+        if scene.digits >= 4 && scene.seen.dots >= 3 {
             scene.each(&self.ipv4, accept_ipv4);
         }
-        let colons = text.bytes().filter(|b| *b == b':').count();
+        let colons = scene.seen.colons;
         if colons >= 2 {
             scene.each(&self.ipv6, accept_ipv6);
         }

@@ -58,7 +58,7 @@ impl AbroadRules {
             scene.each(&self.eight_digits, accept_eight_digits);
         }
         // Brackets, a dash, or the first digits of a mobile.
-        if !(text.contains("09") || text.contains("886") || text.contains("(0") || text.contains('-')) {
+        if !(text.contains("09") || text.contains("886") || text.contains("(0") || scene.seen.dash) {
             return;
         }
         scene.each(&self.taiwan, |scene, start, end| {

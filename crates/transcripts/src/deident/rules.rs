@@ -29,6 +29,7 @@ const SOURCES: &[&str] = &[
     include_str!("scene.rs"),
     include_str!("scores.rs"),
     include_str!("secret.rs"),
+    include_str!("seen.rs"),
     include_str!("spoken.rs"),
 ];
 

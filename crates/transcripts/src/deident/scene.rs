@@ -5,6 +5,7 @@ use regex::Regex;
 use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
 use super::normal::BLANK_CODE;
+use super::seen::Seen;
 
 /// A match before overlaps are settled; offsets in the normal text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(super) struct Scene<'t> {
     pub(super) text: &'t str,
     pub(super) cues: &'t [CueHit],
     pub(super) digits: usize,
+    pub(super) seen: Seen,
     /// A bit for every cue that is there.
     present: u64,
     found: Vec<Candidate>,
@@ -27,9 +29,9 @@ pub(super) struct Scene<'t> {
 
 impl<'t> Scene<'t> {
     pub(super) fn new(text: &'t str, cues: &'t [CueHit]) -> Self {
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        let seen = Seen::in_text(text);
         let present = cues.iter().fold(0, |bits, h| bits | 1 << h.cue as u64);
-        Self { text, cues, digits, present, found: Vec::new() }
+        Self { text, cues, digits: seen.digits, seen, present, found: Vec::new() }
     }
 
     /// Whether a cue is anywhere in the text.

@@ -17,7 +17,7 @@ impl SpokenRules {
         const DIGIT: &str = "(?:zero|oh|o|one|two|three|four|five|six|seven|eight|nine)";
         Self {
             english_run: pattern(&format!(
-                r"(?i)\b(?:(?:double|triple) )?{DIGIT}(?:(?:, |[ -])(?:(?:double|triple) )?{DIGIT}){{6,20}}\b"
+                r"(?i)(?-u:\b)(?:(?:double|triple) )?{DIGIT}(?:(?:, |[ -])(?:(?:double|triple) )?{DIGIT}){{6,20}}(?-u:\b)"
             )),
         }
     }
