@@ -26,7 +26,7 @@ fn lines_and_files_are_masked_alike_and_for_good() {
     let text = "call 13812345678\nwrite to a.b@example.com\n\n再打13812345678";
     let done = sottovoce(&["redact", "--counts"]).input(text).ok();
     assert_eq!(done.out(), "call [CN_MOBILE]\nwrite to [EMAIL]\n\n再打[CN_MOBILE]");
-    assert_eq!(done.err().split_whitespace().collect::<Vec<_>>().join(" "), "2 CN_MOBILE 1 EMAIL");
+    assert_eq!(done.err().split_whitespace().collect::<Vec<_>>().join(" "), "1 EMAIL 2 CN_MOBILE");
     assert_eq!(sottovoce(&["redact"]).input(&done.stdout).ok().stdout, done.stdout);
     let (_folder, path) = file(text);
     assert_eq!(sottovoce(&["redact"]).arg(&path).ok().stdout, done.stdout);

@@ -111,6 +111,14 @@ fn what_is_not_text_of_one_encoding_ends_the_stream() {
             "{what}: {out:?} {done:?}"
         );
     }
+    // NUL that comes when the encoding is settled, and NUL in one that was asked for.
+    for (options, bytes) in
+        [("", &b"abcd\n1\x003900004821\n"[..]), ("gbk", b"abcd\n\xd6\xd0\x003900004821\n")]
+    {
+        let encoding = TextEncoding::from_label(options);
+        let (out, done) = run(StreamOptions { encoding, json: None }, Drops(bytes, 5));
+        assert!(out == "abcd\n" && matches!(done, Err(StreamError::Nul { line: 2, .. })), "{out:?} {done:?}");
+    }
     assert!(encoded("gbk", b"\xef\xbb\xbf\xe4\xb8\xad").1.is_err(), "the mark says another encoding");
     assert!(matches!(encoded("utf-8", GBK).1, Err(StreamError::NotText { .. })));
     let (out, done) = encoded("gbk", b"\xd6\xd0\n\xff13900004821\n");
@@ -124,10 +132,11 @@ fn what_is_not_text_of_one_encoding_ends_the_stream() {
 fn lines_of_any_length_are_bounded() {
     let (out, done) = plain(&vec![b'x'; 1000]);
     assert!(done.is_ok() && out.len() == 1000);
-    let endless = io::repeat(b'1');
+    // Longer than any buffer for a line may become, but not endless: a limit that is lost must fail here, not there.
+    let endless = io::repeat(b'1').take(3 * LINE_LIMIT as u64);
     let (out, done) = run(StreamOptions::default(), endless);
     assert!(out.is_empty() && matches!(done, Err(StreamError::LineTooLong { line: 1, limit: LINE_LIMIT })));
-    let endless = (&b"first\n"[..]).chain(io::repeat(b' '));
+    let endless = (&b"first\n"[..]).chain(io::repeat(b' ').take(3 * LINE_LIMIT as u64));
     let (_, done) = run(StreamOptions { json: Some(JsonParts::default()), ..Default::default() }, endless);
     assert!(matches!(done, Err(StreamError::NotJson { line: 1, .. })), "{done:?}");
     let longest = [vec![b' '; LINE_LIMIT - 1], b"\nx 13900004821".to_vec()].concat();

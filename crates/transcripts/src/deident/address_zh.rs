@@ -83,7 +83,7 @@ impl ChineseAddresses {
         const BUILDING: &str = r"(?: ?[\p{Han}A-Za-z0-9&&[^的在附旁对与和到是然后类]]{2,10}?(?:大厦|大楼|广场|中心|公寓|小区|花园|家园|花苑|苑|园区|科技园|产业园|写字楼|酒店|公馆|新村|府|城|楼))?";
         Self {
             house: pattern(&format!(
-                r"(?:(?:[0-9]{{1,5}}|[一二三四五六七八九十百零]{{1,5}})(?:[-之甲乙][0-9]{{0,4}})?(?:号楼|号院|号|弄|巷)(?:院|楼)?|[0-9A-Z]{{1,4}}(?:栋|幢|座|号楼)|[0-9]{{3,4}}室){DETAIL}{BUILDING}{DETAIL}(?:-?[0-9]{{3,4}})?"
+                r"(?:[0-9]{{1,5}}(?:[-之甲乙][0-9]{{0,4}})?(?:号楼|号院|号|弄|巷)(?:院|楼)?|[0-9A-Z]{{1,4}}(?:栋|幢|座|号楼)|[0-9]{{3,4}}室){DETAIL}{BUILDING}{DETAIL}(?:-?[0-9]{{3,4}})?"
             )),
             district_road: pattern(
                 r"^(?:省|市|自治区|特别行政区)?(?:\p{Han}{1,7}(?:市|州|盟|地区))?\p{Han}{1,6}?(?:区|县)(?:\p{Han}{1,8}?(?:镇|乡|街道))?\p{Han}{1,8}?(?:大道|路|街|巷|胡同)",
@@ -95,7 +95,7 @@ impl ChineseAddresses {
         if scene.text.is_ascii() {
             return;
         }
-        if scene.digits > 0 || scene.text.contains('号') {
+        if scene.digits > 0 {
             scene.each(&self.house, |scene, house, end| {
                 let start = start_of_address(scene, house)?;
                 // A card number's tail is no flat number.

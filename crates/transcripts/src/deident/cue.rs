@@ -201,8 +201,8 @@ impl CueFinder {
         for (cue, list) in WORDS {
             for word in list.split_ascii_whitespace() {
                 words.push((*cue, word.replace('_', " ")));
-                // The same as the name of a field.
-                if word.trim_matches('_').contains('_') {
+                // The same as the name of a field: `api_key=`.
+                if matches!(cue, Cue::Password | Cue::UserName) && word.contains('_') {
                     words.push((*cue, word.to_owned()));
                 }
             }

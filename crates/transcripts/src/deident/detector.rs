@@ -134,13 +134,16 @@ fn everyday(c: char) -> bool {
 
 /// Whether a password or a date in Chinese numerals may follow: "密码：hunter", "九零年…出生".
 fn said_without_digits(text: &str, hit: &CueHit, digits: usize) -> bool {
-    let after = || text[hit.end..].chars().take(24);
+    // A digit alone counts something: "password 3 times".
+    let after = || {
+        let near = &text.as_bytes()[hit.end..text.len().min(hit.end + 40)];
+        near.windows(2).any(|w| w.iter().all(u8::is_ascii_alphanumeric) && w.iter().any(u8::is_ascii_digit))
+    };
+    let said = || text[hit.end..].chars().take(8).any(|c| "=:：是为".contains(c));
     match hit.cue {
         Cue::Birth => digits > 0 || text.contains('年'),
         Cue::Mail => text.contains(" at ") || text.contains(" AT "),
-        Cue::Password | Cue::UserName => {
-            text[..hit.end].ends_with('=') || after().any(|c| c.is_ascii_digit() || "=:：是为".contains(c))
-        }
+        Cue::Password | Cue::UserName => said() || after(),
         _ => false,
     }
 }

@@ -31,7 +31,7 @@ impl MailRules {
                 r"[A-Za-z0-9_+%][A-Za-z0-9._+%'’-]*(?:@|%40)(?:{LABEL}(?:[.。]{LABEL})+|[A-Za-z0-9\p{{Han}}-]{{1,30}}\.(?:中国|公司|网络|网址|香港|台湾|com|cn))"
             )),
             spelled: pattern(&format!(
-                r"(?i)[a-z0-9_+-]+(?:(?:\.|{DOT})[a-z0-9_+-]+){{0,3}}{AT}[a-z0-9_-]+(?:{DOT}[a-z0-9_-]+){{0,3}}{DOT}{ENDS}(?-u:\b)"
+                r"(?i)[a-z0-9_+][a-z0-9_+-]*(?:(?:\.|{DOT})[a-z0-9_+-]+){{0,3}}{AT}[a-z0-9_-]+(?:{DOT}[a-z0-9_-]+){{0,3}}{DOT}{ENDS}(?-u:\b)"
             )),
             words: pattern(&format!(
                 r"(?i)(?-u:\b){WORD}(?:(?: dot |\.){WORD}){{0,3}} at [a-z0-9-]+(?: dot [a-z0-9-]+){{0,2}} dot {ENDS}(?-u:\b)"

@@ -36,10 +36,15 @@ impl AbroadRules {
             return;
         }
         let text = scene.text;
-        if scene.digits >= 10 {
+        // Digits in one piece are a number of these plans only behind a word.
+        let pieces =
+            scene.seen.dash || scene.seen.bracket || scene.seen.dots > 1 || text.contains([' ', '+']);
+        let said = scene.has(Cue::Phone);
+        if scene.digits >= 10 && (pieces || said) {
             scene.each(&self.us, accept_us);
         }
-        if text.contains('+') || text.contains("00") {
+        let digit = |i: usize| text.as_bytes()[i].is_ascii_digit();
+        if text.contains('+') || text.match_indices("00").any(|(i, _)| i == 0 || !digit(i - 1)) {
             scene.each(&self.international, |scene, start, end| {
                 // The last group may be the first of something else.
                 let shorter = scene.text[start..end].rfind([' ', '-', '.']).map(|at| start + at);
@@ -51,10 +56,11 @@ impl AbroadRules {
                 Some(end)
             });
         }
-        if scene.has(Cue::Phone) {
+        if said {
             scene.each(&self.foreign, accept_foreign);
         }
-        if scene.has(Cue::Phone) || scene.has(Cue::Region) || text.contains("85") {
+        let coded = || text.contains("852") || text.contains("853");
+        if (said && pieces) || scene.has(Cue::Region) || coded() {
             scene.each(&self.eight_digits, accept_eight_digits);
         }
         // Brackets, a dash, or the first digits of a mobile.
