@@ -99,7 +99,7 @@ fn what_is_not_text_of_one_encoding_ends_the_stream() {
     for (bytes, what) in [
         (&b"ok\n\xff 13900004821\n"[..], "a byte that is none"),
         (b"ok\n13900004821 \xe4\xb8", "half a character at the end"),
-        (b"1\03900004821\n", "NUL"),
+        (b"1\x003900004821\n", "NUL"),
         (b"\xff\xfe\0\0a\0\0\0", "UTF-32"),
         (b"\0\0\0\0\0", "zeros"),
         (b"\xff\xfea\0\x00\xd8b\0", "half a surrogate pair"),
