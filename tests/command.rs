@@ -27,7 +27,19 @@ fn help_of_every_command_names_its_options() {
         ),
         (&["run"], &["[CONFIG]", "--set", "--threads", "--out", "--resume", "--json", "--quiet"]),
         (&["classify"], &["<RUN_DIR>", "--json"]),
-        (&["redact"], &["[FILES]", "--tiers", "--key-file", "--json-lines", "--counts"]),
+        (
+            &["redact"],
+            &[
+                "[FILES]",
+                "--tiers",
+                "--key-file",
+                "--encoding",
+                "--json-lines",
+                "--key",
+                "--report",
+                "--counts",
+            ],
+        ),
         (&["data"], &["synth", "inspect"]),
         (&["data", "synth"], &["[CONFIG]", "--set", "--clients", "--no-test"]),
         (&["data", "inspect"], &["[CONFIG]", "--set", "--json"]),
@@ -268,43 +280,6 @@ fn classify_answers_every_line() {
     fs::write(folder.path().join("model.safetensors"), b"\xff\xff\xff\xff\xff\xff\xff\x7f{}")
         .expect("a file can be written");
     sottovoce(&["classify"]).arg(folder.path()).fails(1);
-}
-
-#[test]
-fn redact_masks_lines_files_and_json() {
-    let text = "call 13812345678\nwrite to a.b@example.com\n\n再打13812345678";
-    let done = sottovoce(&["redact", "--counts"]).input(text).ok();
-    assert_eq!(done.out(), "call [CN_MOBILE]\nwrite to [EMAIL]\n\n再打[CN_MOBILE]");
-    assert_eq!(plain(&done.err()), "1 EMAIL 2 CN_MOBILE");
-    assert_eq!(sottovoce(&["redact"]).input(&done.stdout).ok().stdout, done.stdout);
-    assert_eq!(sottovoce(&["redact"]).input(b"\xff a@b.com").ok().out(), "\u{fffd} [EMAIL]");
-
-    let folder = tempdir().expect("a folder can be made");
-    let (file, key, other) =
-        (folder.path().join("lines"), folder.path().join("key"), folder.path().join("other"));
-    for (path, content) in [(&file, text), (&key, "first key\n"), (&other, "second key\n")] {
-        fs::write(path, content).expect("a file can be written");
-    }
-    assert_eq!(sottovoce(&["redact"]).arg(&file).ok().stdout, done.stdout);
-    let keyed = |key: &Path| sottovoce(&["redact", name(&file), "--key-file", name(key)]).ok().out();
-    let masked = keyed(&key);
-    let pseudonyms: Vec<&str> =
-        masked.lines().filter_map(|l| l.find("[CN_MOBILE").map(|at| &l[at..])).collect();
-    assert!(
-        pseudonyms.len() == 2 && pseudonyms[0] == pseudonyms[1] && pseudonyms[0] != "[CN_MOBILE]",
-        "{masked}"
-    );
-    assert!(masked == keyed(&key) && masked != keyed(&other));
-    assert_eq!(sottovoce(&["redact", "--key-file", name(&key)]).input(&masked).ok().out(), masked);
-
-    let rows = "{\"id\":\"13812345678\",\"turns\":[{\"text\":\"call 13812345678\"}]}\n\n";
-    let row = "{\"id\":\"13812345678\",\"turns\":[{\"text\":\"call [CN_MOBILE]\"}]}\n\n";
-    assert_eq!(sottovoce(&["redact", "--json-lines"]).input(rows).ok().out(), row);
-    let bad = sottovoce(&["redact", "--json-lines"]).input(format!("{rows}{{\"text\":\"my secret")).done();
-    assert!(bad.code == Some(1) && !bad.err().contains("secret"), "{}", bad.err());
-    assert!(bad.err().contains("line 3, column 18: not JSON"), "{}", bad.err());
-    let message = sottovoce(&["redact", "nowhere.txt"]).fails(1);
-    assert!(message.contains("nowhere.txt"), "{message}");
 }
 
 #[test]

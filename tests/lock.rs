@@ -5,6 +5,7 @@ mod common;
 use common::{bytes, sottovoce};
 use sottovoce::core::{Address, Purpose, sampling};
 use sottovoce::experiment::{Lock, LockError};
+use sottovoce::simulation::CONTRACT;
 use std::fs;
 use std::path::Path;
 use tempfile::tempdir;
@@ -106,7 +107,7 @@ fn a_damaged_lock_is_an_error() {
 
     let text = String::from_utf8(good).expect("text");
     let (sealed, _) = text.split_once("\n[seal]\n").expect("a seal");
-    let other = sealed.replace("contract = 2\n", "contract = 1\n");
+    let other = sealed.replace(&format!("contract = {CONTRACT}\n"), "contract = 1\n");
     let seal = sottovoce::core::Digest::of(other.as_bytes());
     let other = format!("{other}\n[seal]\nblake3 = \"{seal}\"\n");
     assert!(matches!(read(other.as_bytes()), Err(LockError::Contract { got: 1, .. })));

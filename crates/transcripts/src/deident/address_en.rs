@@ -19,23 +19,24 @@ pub(super) struct EnglishAddresses {
 impl EnglishAddresses {
     pub(super) fn new() -> Self {
         const UNIT: &str = r"(?:,? (?:(?i:apt|apartment|suite|ste|unit|floor|fl|flat|room|rm)\.? ?#?[A-Za-z0-9-]{1,6}|#[A-Za-z0-9-]{1,6}))?";
+        const ROOM: &str = r"(?:(?i:flat|room|rm|unit|apt|apartment|suite|tower|block|floor)\.? ?#?(?:[A-Za-z]?-?[0-9]{1,5}[A-Za-z]?|[A-Z])(?-u:\b),? |[0-9]{1,3}/F,? ){0,3}";
         const CITY: &str = r"(?:,? ?\p{Lu}\p{Ll}+(?: \p{Lu}\p{Ll}+){0,2})";
         Self {
             street: pattern(&format!(
-                r"\b[0-9]{{1,6}}[A-Za-z]? (?P<name>(?:[NSEWnsew]\.? |(?i:north|south|east|west) )?(?:[0-9]{{1,3}}(?:st|nd|rd|th) |[\p{{L}}'’-]+ ){{1,4}}?)(?P<kind>(?i:streets?|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|way|square|terrace|parkway|pkwy|circle|highway|hwy|place|pl))\b\.?{UNIT}(?P<city>,{CITY}|\n{CITY})?(?:,? [A-Z]{{2}}\b)?(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?"
+                r"(?-u:\b){ROOM}(?P<number>[0-9]{{1,6}})[A-Za-z]? (?P<name>(?:[NSEWnsew]\.? |(?i:north|south|east|west) )?(?:[0-9]{{1,3}}(?:st|nd|rd|th) |[\p{{L}}'’-]+ ){{1,4}}?)(?P<kind>(?i:streets?|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|way|square|terrace|parkway|pkwy|circle|highway|hwy|place|pl))(?-u:\b)\.?{UNIT}(?P<city>,{CITY}|\n{CITY})?(?:,? [A-Z]{{2}}(?-u:\b))?(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?"
             )),
-            post_box: pattern(r"(?i)\bp\.? ?o\.? box [0-9]{1,6}\b"),
+            post_box: pattern(r"(?i)(?-u:\b)p\.? ?o\.? box [0-9]{1,6}(?-u:\b)"),
         }
     }
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
-        if scene.digits == 0 || !scene.cues.iter().any(|h| h.cue == Cue::RoadEn) {
+        if scene.digits == 0 || !scene.has(Cue::RoadEn) {
             return;
         }
         let text = scene.text;
         for groups in self.street.captures_iter(text) {
-            let (Some(all), Some(name), Some(kind)) =
-                (groups.get(0), groups.name("name"), groups.name("kind"))
+            let (Some(all), Some(number), Some(name), Some(kind)) =
+                (groups.get(0), groups.name("number"), groups.name("name"), groups.name("kind"))
             else {
                 continue;
             };
@@ -46,7 +47,7 @@ impl EnglishAddresses {
             let certain = ["street", "st", "avenue", "ave", "road", "boulevard", "lane"]
                 .iter()
                 .any(|k| kind.as_str().eq_ignore_ascii_case(k));
-            let long = all.as_str().bytes().take_while(u8::is_ascii_digit).count() >= 2;
+            let long = number.len() >= 2;
             if a_street && (capital || (certain && long)) {
                 // The dot of an abbreviation or of the sentence: nobody misses either.
                 let len = all.as_str().trim_end_matches('.').len();

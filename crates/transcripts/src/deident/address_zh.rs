@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::cue::Cue;
+use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
 use super::scene::{Scene, pattern};
 
@@ -14,7 +14,22 @@ pub(super) const PLACES: &str = "北京 天津 上海 重庆 河北 山西 辽�
     中山 惠州 汕头 湛江 南宁 柳州 桂林 海口 三亚 成都 绵阳 贵阳 遵义 昆明 大理 拉萨 西安 咸阳 宝鸡 兰州 西宁 银川 乌鲁木齐 喀什";
 
 /// What the name of a road ends with.
-const ROADS: [&str; 9] = ["路", "街", "道", "巷", "胡同", "弄", "里", "条", "段"];
+const ROADS: [&str; 14] = [
+    "路",
+    "街",
+    "道",
+    "巷",
+    "胡同",
+    "弄",
+    "里",
+    "条",
+    "段",
+    "大道中",
+    "大道东",
+    "大道西",
+    "大道南",
+    "大道北",
+];
 /// What the name of an estate or a village ends with.
 const ESTATES: [&str; 15] = [
     "小区", "花园", "家园", "花苑", "苑", "新村", "村", "公寓", "社区", "大厦", "广场", "府", "城", "庄",
@@ -27,7 +42,10 @@ const NOT_ROADS: [&str; 30] = [
     "家里", "手里", "一条", "阶段",
 ];
 /// Words before an address; the address begins after the last of them.
-const BEFORE: [&str; 22] = [
+const BEFORE: [&str; 25] = [
+    "家住",
+    "寄去",
+    "送往",
     "地址是",
     "地址为",
     "地址",
@@ -60,10 +78,12 @@ pub(super) struct ChineseAddresses {
 
 impl ChineseAddresses {
     pub(super) fn new() -> Self {
-        const DETAIL: &str = r"(?:[ ,]?[A-Za-z0-9一二三四五六七八九十甲乙丙丁]{1,4}(?:-[0-9]{1,4}){0,2}(?:号楼|号院|号门|号|院|栋|幢|座|单元|楼|层|室|房|户|门))*";
+        const DETAIL: &str = r"(?:[ ,]?[A-Za-z0-9一二三四五六七八九十甲乙丙丁]{1,4}(?:-[0-9]{1,4}){0,2}(?:号楼|号院|号门|号|院|栋|幢|座|单元|楼|层|室|房|户|门|铺|之[0-9]{1,2}))*";
+        // The building behind the number, if a room of it follows, or nothing but its name.
+        const BUILDING: &str = r"(?: ?[\p{Han}A-Za-z0-9&&[^的在附旁对与和到是然后类]]{2,10}?(?:大厦|大楼|广场|中心|公寓|小区|花园|家园|花苑|苑|园区|科技园|产业园|写字楼|酒店|公馆|新村|府|城|楼))?";
         Self {
             house: pattern(&format!(
-                r"(?:[0-9]{{1,5}}(?:[-之甲乙][0-9]{{0,4}})?(?:号楼|号院|号|弄|巷)(?:院|楼)?|[0-9A-Z]{{1,4}}(?:栋|幢|座|号楼)){DETAIL}(?:-?[0-9]{{3,4}})?"
+                r"(?:[0-9]{{1,5}}(?:[-之甲乙][0-9]{{0,4}})?(?:号楼|号院|号|弄|巷)(?:院|楼)?|[0-9A-Z]{{1,4}}(?:栋|幢|座|号楼)|[0-9]{{3,4}}室){DETAIL}{BUILDING}{DETAIL}(?:-?[0-9]{{3,4}})?"
             )),
             district_road: pattern(
                 r"^(?:省|市|自治区|特别行政区)?(?:\p{Han}{1,7}(?:市|州|盟|地区))?\p{Han}{1,6}?(?:区|县)(?:\p{Han}{1,8}?(?:镇|乡|街道))?\p{Han}{1,8}?(?:大道|路|街|巷|胡同)",
@@ -86,7 +106,7 @@ impl ChineseAddresses {
                 Some(end)
             });
         }
-        for hit in scene.cues.iter().filter(|h| h.cue == Cue::Place) {
+        for hit in scene.cues.iter().filter(|h| place(h)) {
             if let Some(m) = self.district_road.find(&scene.text[hit.end..])
                 && m.start() == 0
             {
@@ -94,6 +114,11 @@ impl ChineseAddresses {
             }
         }
     }
+}
+
+/// Whether a cue is where an address may begin.
+fn place(hit: &CueHit) -> bool {
+    matches!(hit.cue, Cue::Place | Cue::Region)
 }
 
 /// Where the address with its house number at `house` begins; `None` if what stands before is no road or estate.
@@ -107,8 +132,7 @@ fn start_of_address(scene: &Scene<'_>, house: usize) -> Option<usize> {
     if !(road || estate) {
         return None;
     }
-    let place =
-        scene.cues_before(house, 32).take_while(|h| h.start >= run).filter(|h| h.cue == Cue::Place).last();
+    let place = scene.cues_before(house, 32).take_while(|h| h.start >= run).filter(|h| place(h)).last();
     if let Some(place) = place {
         return Some(place.start);
     }

@@ -51,6 +51,30 @@ pub(super) fn legacy_resident_id(id: &[u8]) -> bool {
     province(id) && real_date(1900 + number(&id[6..8]), number(&id[8..10]), number(&id[10..12]))
 }
 
+/// A Hong Kong identity number: one or two letters, six digits and the check character; weights 9 to 1, a missing
+/// letter counts 36, the sum is a multiple of 11.
+pub(super) fn hk_id(id: &[u8]) -> bool {
+    let value = |b: u8| {
+        if b.is_ascii_digit() { u32::from(b - b'0') } else { u32::from(b.to_ascii_uppercase() - b'A') + 10 }
+    };
+    let missing = if id.len() == 8 { 36 * 9 } else { 0 };
+    let sum: u32 = id.iter().rev().zip(1..).map(|(b, weight)| value(*b) * weight).sum();
+    matches!(id.len(), 8 | 9) && (sum + missing).is_multiple_of(11)
+}
+
+/// A Taiwanese identity number: a letter for the place, a digit (1, 2; 8, 9 for residents from abroad) and eight digits,
+/// the last of which makes the weighted sum a multiple of 10.
+pub(super) fn tw_id(id: &[u8]) -> bool {
+    /// Letters in the order of their codes, which begin with 10.
+    const PLACES: &[u8; 26] = b"ABCDEFGHJKLMNPQRSTUVXYWZIO";
+    let Some(place) = PLACES.iter().position(|p| *p == id[0].to_ascii_uppercase()) else { return false };
+    let place = place as u32 + 10;
+    let digits: u32 =
+        id[1..9].iter().zip((1..=8).rev()).map(|(b, weight)| u32::from(b - b'0') * weight).sum();
+    let sum = place / 10 + place % 10 * 9 + digits + u32::from(id[9] - b'0');
+    matches!(id[1], b'1' | b'2' | b'8' | b'9') && sum.is_multiple_of(10)
+}
+
 /// A unified social credit code (GB 32100-2015), upper case, 18 characters: known registration authority and
 /// category, province, check character.
 pub(super) fn usci(code: &[u8]) -> bool {
@@ -127,6 +151,14 @@ mod tests {
         assert!(legacy_resident_id(b"110105491231002") && !legacy_resident_id(b"110105491331002"));
         assert_eq!(iban_length(b"DE"), Some(22));
         assert_eq!(iban_length(b"E "), None);
+    }
+
+    #[test]
+    fn hong_kong_and_taiwan() {
+        // The examples of the authorities' own leaflets, worked through by hand.
+        assert!(hk_id(b"A1234563") && hk_id(b"a1234563") && !hk_id(b"A1234564"));
+        assert!(hk_id(b"AB9876543") && !hk_id(b"AB9876544"));
+        assert!(tw_id(b"A123456789") && !tw_id(b"A123456788") && !tw_id(b"A323456789"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Codes that only the word before them identifies: order, parcel, passport, chat account, one-time code, birthday.
+//! Codes that only the word before them identifies: order, parcel, chat account, one-time code.
 
 use regex::Regex;
 
+use super::announced::digit_near;
 use super::checksum::real_date;
 use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
@@ -12,64 +13,43 @@ use super::scene::{Scene, pattern};
 pub(super) struct ContextRules {
     order: Regex,
     tracking: Regex,
-    passport: Regex,
     wechat: Regex,
     qq: Regex,
     code: Regex,
     code_before: Regex,
-    birth: Regex,
-    birth_before: Regex,
 }
 
 /// What may stand between a cue and its code.
-const LINK: &str = r"(?:['’]s)?\s{0,3}(?P<named>号码?|编号|账号|代码|尾号|number|numbers|num\.?|no\.?|#|id|ref(?:erence)?|code)?\s{0,2}(?P<link>应该是|就是|是|为|填的|写的|输入|发的是|is|was|:|=|#|[(])?[\s:#]{0,3}";
-
-const MONTH: &str = "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)";
+pub(super) const LINK: &str = r#"\.?(?:['’]s)?["”’]?\s{0,3}(?:(?:我|你们)?(?:收到|看到|输入|填写?|发)的?|(?:i|we|you)(?:['’]ve)? (?:just )?(?:got|get|received|have|entered|see)\s)?(?P<named>号码?|码|卡号|编号|账号|代码|尾号|number|numbers|num\.?|no\.?|#|id|ref(?:erence)?|code)?["”’\)]?\s{0,2}(?:是不是|应该|不是|我的|应当)?(?P<link>应该是|就是|是|为|填的|写的|输入|发的是|收到的是|改成|改为|is|was|:|=|#|[(])?[\s:#"'“‘”’\[【\-]{0,3}"#;
 
 impl ContextRules {
     pub(super) fn new() -> Self {
         let after = |id: &str| pattern(&format!("^(?i){LINK}(?P<id>{id})"));
-        let date = format!(
-            r"[0-9]{{4}}[-/.年][0-9]{{1,2}}[-/.月][0-9]{{1,2}}日?|[0-9]{{1,2}}[-/.][0-9]{{1,2}}[-/.](?:[0-9]{{4}}|[0-9]{{2}})|{MONTH}\.? [0-9]{{1,2}}(?:st|nd|rd|th)?,? [0-9]{{4}}|[0-9]{{1,2}}(?:st|nd|rd|th)? (?:of )?{MONTH}\.?,? [0-9]{{4}}|[0-9]{{8}}"
-        );
         Self {
             order: after(r"[A-Za-z]{0,6}-?[0-9](?:[A-Za-z0-9]|-[A-Za-z0-9]){4,31}"),
             tracking: after(r"[A-Za-z]{0,4}[0-9]{9,20}[A-Za-z]{0,2}|1Z[A-Za-z0-9]{16}"),
-            passport: after(
-                r"(?:[EGDSPHMC][0-9]{8}|E[A-HJ-NP-Z][0-9]{7}|[DSP]E[0-9]{7}|[A-Z]{1,2}[0-9]{6,8}|[0-9]{9})",
-            ),
             wechat: after(r"[A-Za-z][A-Za-z0-9_-]{5,19}"),
             qq: after(r"[1-9][0-9]{4,10}"),
             code: after(r"[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}"),
             code_before: pattern(
-                r"(?i)(?P<id>[0-9]{4,8})[”']?(?:是|为|就是|这个|\s(?:is|was)\s(?:the|my|your)\s)(?:我的|收到的|短信)?$",
-            ),
-            birth: pattern(&format!(
-                r"^(?i)[\s]?(?:期|时间)?\s{{0,2}}(?:应该是|是|为|在|于|is|was|on|in|:|=)?[\s:]{{0,3}}(?:on )?(?P<id>{date})"
-            )),
-            birth_before: pattern(
-                r"(?P<id>[0-9]{4}(?:[-/.][0-9]{1,2}[-/.][0-9]{1,2}|年[0-9]{1,2}月[0-9]{1,2}日?))\s?$",
+                r"(?i)(?P<id>[0-9]{4,8})[”']?(?:是|为|就是|这个|\s(?:is|was)\s(?:(?:the|my|your)\s)?)(?:我的|收到的|短信)?$",
             ),
         }
     }
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         for hit in scene.cues {
-            if !matches!(hit.cue, Cue::Wechat) && scene.digits < 4 {
+            if hit.cue != Cue::Wechat && scene.digits < 4 {
                 continue;
             }
             match hit.cue {
                 Cue::Order => self.order(scene, hit),
                 Cue::Tracking => self.tracking(scene, hit),
-                Cue::Passport => {
-                    value_after(scene, hit, &self.passport, EntityKind::Passport, |_, _| true);
-                }
                 Cue::Wechat => self.wechat(scene, hit),
                 Cue::Qq => {
                     value_after(scene, hit, &self.qq, EntityKind::Qq, |_, _| true);
                 }
                 Cue::Code => self.code(scene, hit),
-                Cue::Birth => self.birth(scene, hit),
                 _ => {}
             }
         }
@@ -103,50 +83,17 @@ impl ContextRules {
     }
 
     fn code(&self, scene: &mut Scene<'_>, hit: &CueHit) {
-        let text = scene.text;
         let found = value_after(scene, hit, &self.code, EntityKind::VerificationCode, |_, _| true);
         // Only a few words stand between a code and its name, so a short look back is enough.
-        let window = start_of_window(text, hit.start, 24);
-        if !found
-            && let Some(id) = self.code_before.captures(&text[window..hit.start]).and_then(|c| c.name("id"))
-        {
+        let before = scene.chars_before(hit.start, 24);
+        let window = hit.start - before.len();
+        if !found && let Some(id) = self.code_before.captures(before).and_then(|c| c.name("id")) {
             let (start, end) = (window + id.start(), window + id.end());
             if scene.stands_alone(start, end) {
                 scene.add(start, end, EntityKind::VerificationCode);
             }
         }
     }
-
-    fn birth(&self, scene: &mut Scene<'_>, hit: &CueHit) {
-        let text = scene.text;
-        if let Some(id) = self.birth.captures(&text[hit.end..]).and_then(|c| c.name("id")) {
-            let (start, end) = (hit.end + id.start(), hit.end + id.end());
-            let plain = id.len() == 8 && id.as_str().bytes().all(|b| b.is_ascii_digit());
-            if scene.stands_alone(start, end) && (!plain || is_date(id.as_str())) {
-                scene.add(start, end, EntityKind::DateOfBirth);
-            }
-            return;
-        }
-        if text[hit.start..hit.end].starts_with("出生") {
-            let window = start_of_window(text, hit.start, 20);
-            if let Some(id) = self.birth_before.captures(&text[window..hit.start]).and_then(|c| c.name("id"))
-            {
-                let (start, end) = (window + id.start(), window + id.end());
-                if scene.stands_alone(start, end) {
-                    scene.add(start, end, EntityKind::DateOfBirth);
-                }
-            }
-        }
-    }
-}
-
-/// The first character boundary at most `bytes` before `at`.
-fn start_of_window(text: &str, at: usize, bytes: usize) -> usize {
-    let mut start = at.saturating_sub(bytes);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    start
 }
 
 /// Adds the identifier that follows a cue, if `accept` takes it; `accept` is told whether the text calls it a
@@ -158,14 +105,15 @@ fn value_after(
     kind: EntityKind,
     accept: impl Fn(&str, bool) -> bool,
 ) -> bool {
+    if kind != EntityKind::WechatId && !digit_near(scene.text, hit.end) {
+        return false;
+    }
     let Some(groups) = pattern.captures(&scene.text[hit.end..]) else { return false };
     let Some(id) = groups.name("id") else { return false };
     let link = groups.name("link").map_or("", |m| m.as_str());
     let named = groups.name("named").is_some() || matches!(link, ":" | "=" | "#" | "是" | "为");
     let (start, end) = (hit.end + id.start(), hit.end + id.end());
-    // "4512元", "2024年", "1000条": a quantity, not a code.
-    let counted = scene.after(end).is_some_and(|c| "元块年月日分秒个条次件份笔%万岁天块米@".contains(c));
-    if counted || !scene.stands_alone(start, end) || !accept(id.as_str(), named) {
+    if scene.counted(end) || !scene.stands_alone(start, end) || !accept(id.as_str(), named) {
         return false;
     }
     scene.add(start, end, kind);
@@ -173,7 +121,7 @@ fn value_after(
 }
 
 /// Whether a code reads as a date: `20240903`, `2024-09-03`.
-fn is_date(id: &str) -> bool {
+pub(super) fn is_date(id: &str) -> bool {
     let digits = super::scene::digits_of(id);
     let only = id.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let number = |part: &[u8]| part.iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));

@@ -46,23 +46,34 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// Web address with a scheme, `www.`, or a path.
+    /// Web address or connection string: with a scheme, `www.`, or a path.
     Url "URL" Hard,
     /// E-mail address.
     Email "EMAIL" Hard,
-    /// Resident identity number of mainland China, 18 characters (GB 11643-1999), or 15 digits in context.
+    /// Resident identity number of mainland China, 18 characters (GB 11643-1999); in context also the old one of 15
+    /// digits and one with a mistake.
     CnResidentId "CN_RESIDENT_ID" Hard,
     /// Unified social credit code of an organisation (GB 32100-2015).
     CnUsci "CN_USCI" Hard,
+    /// Identity card number of Hong Kong, with its check digit, or in context.
+    HkId "HK_ID" Hard,
+    /// Identity card number of Macau.
+    MoId "MO_ID" Hard,
+    /// National identity number of Taiwan, or that of a resident there, with its check digit, or in context.
+    TwId "TW_ID" Hard,
     /// International bank account number (ISO 13616).
     Iban "IBAN" Hard,
     /// Number of an order.
     OrderNo "ORDER_NO" Context,
     /// Number of a parcel.
     TrackingNo "TRACKING_NO" Context,
+    /// Serial number of a SIM card (ITU-T E.118).
+    Iccid "ICCID" Hard,
+    /// Serial number of a mobile device.
+    Imei "IMEI" Context,
     /// Mobile number of mainland China.
     CnMobile "CN_MOBILE" Hard,
-    /// Payment card number (ISO/IEC 7812).
+    /// Payment card number (ISO/IEC 7812), or, announced as one, any number as long.
     BankCard "BANK_CARD" Hard,
     /// Hardware address of a network interface.
     MacAddress "MAC_ADDRESS" Hard,
@@ -72,12 +83,19 @@ kinds! {
     UsSsn "US_SSN" Hard,
     /// Passport or travel permit number.
     Passport "PASSPORT" Context,
+    /// Number of a driving licence, or of the file behind it.
+    DriverLicence "DRIVER_LICENCE" Context,
+    /// Number of social or health insurance.
+    SocialSecurity "SOCIAL_SECURITY" Context,
     /// Telephone number of the North American numbering plan, toll-free numbers excepted.
     UsPhone "US_PHONE" Hard,
     /// Fixed-line number of mainland China; 400, 800 and short codes are public and excepted.
     CnLandline "CN_LANDLINE" Hard,
-    /// Telephone number of any other country: written with `+`, or announced as one in English.
+    /// Telephone number of any other plan, Hong Kong, Macau and Taiwan included: by its country code or its form, or
+    /// announced as one.
     IntlPhone "INTL_PHONE" Hard,
+    /// The digits behind a telephone number that lead to one desk.
+    Extension "EXTENSION" Context,
     /// Vehicle number plate of mainland China.
     CnPlate "CN_PLATE" Hard,
     /// WeChat account name.
@@ -86,6 +104,12 @@ kinds! {
     Qq "QQ" Context,
     /// One-time code.
     VerificationCode "VERIFICATION_CODE" Context,
+    /// Security code of a payment card.
+    Cvv "CVV" Context,
+    /// Password, PIN or token, or the user name beside it.
+    Credential "CREDENTIAL" Context,
+    /// Number of a bank account, or of an account with a company.
+    AccountNo "ACCOUNT_NO" Context,
     /// Date of birth.
     DateOfBirth "DATE_OF_BIRTH" Context,
     /// Street address.

@@ -1,4 +1,4 @@
-//! Web, mail and network addresses: found by shape, then parsed.
+//! Web and network addresses: found by shape, then parsed.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,8 +11,9 @@ use super::scene::{Scene, pattern};
 #[derive(Debug)]
 pub(super) struct NetworkRules {
     url: Regex,
+    jdbc: Regex,
+    login: Regex,
     bare_url: Regex,
-    email: Regex,
     ipv4: Regex,
     ipv6: Regex,
     mac: Regex,
@@ -22,13 +23,15 @@ impl NetworkRules {
     pub(super) fn new() -> Self {
         const REST: &str = r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%\[\]-]*";
         Self {
-            url: pattern(&format!(r"(?i)(?:(?:https?|ftp)://|www\.)[a-z0-9]{REST}")),
+            // Any scheme, with the user and the password that may stand before the host.
+            url: pattern(&format!(
+                r"(?i)(?:[a-z][a-z0-9+.-]{{0,24}}://(?:[!#-;=?-~]{{0,256}}@)?|www\.)[a-z0-9\[]{REST}"
+            )),
+            jdbc: pattern(&format!(r"(?i)jdbc:[a-z0-9]{{1,20}}:{REST}")),
+            login: pattern(r"[A-Za-z0-9_.-]{1,64}:[!-9;-?A-~]{1,64}@[0-9]{1,3}(?:\.[0-9]{1,3}){3}"),
             bare_url: pattern(&format!(
                 r"(?:[A-Za-z0-9-]+\.)+(?:com|cn|net|org|io|edu|gov|co|uk|de|fr|app|me|top|info)/[A-Za-z0-9]{REST}"
             )),
-            email: pattern(
-                r"[A-Za-z0-9_+%-][A-Za-z0-9._+%-]*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+",
-            ),
             ipv4: pattern(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"),
             ipv6: pattern(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,8}"),
             mac: pattern(
@@ -39,24 +42,24 @@ impl NetworkRules {
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
         let text = scene.text;
-        if scene.cues.iter().any(|h| h.cue == Cue::Url) {
+        if (scene.seen.slash && text.contains("://")) || scene.has(Cue::Url) {
             self.find_urls(scene, &self.url);
-        }
-        if text.contains('/') && text.contains('.') {
-            self.find_urls(scene, &self.bare_url);
-        }
-        if text.contains('@') {
-            for m in self.email.find_iter(text) {
-                let letters = text[..m.end()].bytes().rev().take_while(u8::is_ascii_alphabetic).count();
-                if letters >= 2 {
-                    scene.add(m.start(), m.end(), EntityKind::Email);
-                }
+            if scene.seen.colons > 0 && (text.contains("jdbc:") || text.contains("JDBC:")) {
+                self.find_urls(scene, &self.jdbc);
             }
         }
-        if scene.digits >= 4 && text.bytes().filter(|b| *b == b'.').count() >= 3 {
+        if scene.seen.slash && scene.seen.dots > 0 {
+            self.find_urls(scene, &self.bare_url);
+        }
+        if scene.seen.at && scene.seen.colons > 0 {
+            for m in self.login.find_iter(text) {
+                scene.add(m.start(), m.end(), EntityKind::Url);
+            }
+        }
+        if scene.digits >= 4 && scene.seen.dots >= 3 {
             scene.each(&self.ipv4, accept_ipv4);
         }
-        let colons = text.bytes().filter(|b| *b == b':').count();
+        let colons = scene.seen.colons;
         if colons >= 2 {
             scene.each(&self.ipv6, accept_ipv6);
         }
@@ -66,9 +69,10 @@ impl NetworkRules {
                 // Three groups of four digits without a letter are a card or an amount.
                 let fits = !found.contains('.') || found.bytes().any(|b| b.is_ascii_alphabetic());
                 let free = |c: Option<char>| !matches!(c, Some(':' | '-'));
+                let named = || scene.cue_before(start, 1, &[Cue::Mac]).is_some();
                 if !(fits
                     && scene.stands_alone(start, end)
-                    && free(scene.before(start))
+                    && (free(scene.before(start)) || named())
                     && free(scene.after(end)))
                 {
                     return None;
@@ -82,11 +86,7 @@ impl NetworkRules {
     fn find_urls(&self, scene: &mut Scene<'_>, pattern: &Regex) {
         for m in pattern.find_iter(scene.text) {
             let url = without_closing_marks(m.as_str());
-            let host = url.split_once("://").map_or(url, |(_, rest)| rest);
-            let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default();
-            if host.contains('.') || host.eq_ignore_ascii_case("localhost") {
-                scene.add(m.start(), m.start() + url.len(), EntityKind::Url);
-            }
+            scene.add(m.start(), m.start() + url.len(), EntityKind::Url);
         }
     }
 }

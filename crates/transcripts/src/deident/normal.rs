@@ -1,11 +1,14 @@
-//! A text as the rules read it: compatibility forms folded (NFKC, character by character), placeholders blanked,
-//! and every offset traceable to the text as given.
+//! A text as the rules read it: compatibility forms folded (NFKC, character by character), escapes of JSON read,
+//! traditional characters simplified where a rule knows them, placeholders blanked, and every offset traceable to the
+//! text as given.
 
 use std::borrow::Cow;
 
 use unicode_normalization::UnicodeNormalization;
 
 use super::entity::{EntityKind, Tier, placeholder_at};
+use super::fold::{Fold, escape_at, fold};
+use super::han::{Simplified, common};
 
 /// What stands for an existing placeholder: in no rule's alphabet, so nothing matches across or inside it.
 /// To its neighbours it is what was there: a name or an address is a word of its own, ...
@@ -33,77 +36,61 @@ pub(super) struct Normal<'a> {
     pieces: Vec<Piece>,
 }
 
-/// What becomes of a character.
-enum Fold {
-    Keep,
-    Drop,
-    To(char),
-    Nfkc,
-}
-
-fn fold(c: char) -> Fold {
-    match c {
-        '\0'..='\u{7f}' | '\u{4e00}'..='\u{9fff}' => Fold::Keep,
-        // Full-width marks that end a clause stay: as ASCII they would join a web address to the words after it.
-        '，' | '；' | '！' | '？' => Fold::Keep,
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).map_or(Fold::Keep, Fold::To),
-        '\u{3000}' | '\u{a0}' | '\u{2002}'..='\u{200a}' | '\u{202f}' => Fold::To(' '),
-        '\u{3001}'..='\u{303f}' => Fold::Keep,
-        // Hyphens and the minus sign, which NFKC leaves alone, separate the digits of numbers.
-        '\u{2010}'..='\u{2013}' | '\u{2212}' => Fold::To('-'),
-        '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => Fold::Drop,
-        '\u{2014}'..='\u{201f}' => Fold::Keep,
-        _ => Fold::Nfkc,
-    }
-}
-
-/// Whether a character, folded, may take part in an identifier although it is not ASCII and not Han.
-pub(super) fn hides_something(c: char) -> bool {
-    match fold(c) {
-        Fold::Keep => false,
-        Fold::Drop => true,
-        Fold::To(to) => to.is_ascii_alphanumeric() || to == '@',
-        Fold::Nfkc => !matches!(std::iter::once(c).nfkc().next(), Some(same) if same == c),
-    }
-}
-
 impl<'a> Normal<'a> {
     pub(super) fn new(given: &'a str) -> Self {
         let whole = Piece { normal: 0, original: 0, folded_from: None };
-        if given.is_ascii() && !given.contains('[') {
+        if given.is_ascii() && !given.contains(['[', '\\']) {
             return Self { text: Cow::Borrowed(given), pieces: vec![whole] };
         }
         let mut text = String::with_capacity(given.len());
         let mut pieces = vec![whole];
         let mut skip_to = 0;
         let mut in_step = true;
-        for (at, c) in given.char_indices() {
+        let simplified = Simplified::table();
+        for (at, given_char) in given.char_indices() {
             if at < skip_to {
                 continue;
             }
+            // Most of a text: nothing to fold, nothing to remember.
+            if in_step && (given_char.is_ascii() || common(given_char)) && !matches!(given_char, '[' | '\\') {
+                text.push(simplified.of(given_char));
+                continue;
+            }
+            let (c, len) = match given_char {
+                '\\' => escape_at(&given[at..]).unwrap_or((given_char, 1)),
+                c => (c, c.len_utf8()),
+            };
+            let escaped = len != c.len_utf8() || c != given_char;
+            skip_to = at + len;
             let folded = match fold(c) {
+                // A line drawn through a digit does not hide it.
+                _ if matches!(c, '\u{300}'..='\u{36f}') && text.ends_with(|d: char| d.is_ascii_digit()) => {
+                    Fold::Drop
+                }
                 Fold::Nfkc if std::iter::once(c).nfkc().eq(std::iter::once(c)) => Fold::Keep,
                 other => other,
             };
-            if matches!(folded, Fold::Keep) && !in_step {
-                pieces.push(Piece { normal: text.len(), original: at, folded_from: None });
-                in_step = true;
-            }
             match folded {
-                Fold::Keep if c == '[' => match placeholder_at(&given[at..]) {
-                    Some((len, kind)) => {
-                        skip_to = at + len;
-                        text.extend(std::iter::repeat_n(blank(kind), len));
+                Fold::Keep if !escaped => {
+                    if !in_step {
+                        pieces.push(Piece { normal: text.len(), original: at, folded_from: None });
+                        in_step = true;
                     }
-                    None => text.push(c),
-                },
-                Fold::Keep => text.push(c),
+                    match placeholder_at(&given[at..]) {
+                        Some((len, kind)) => {
+                            skip_to = at + len;
+                            text.extend(std::iter::repeat_n(blank(kind), len));
+                        }
+                        None => text.push(simplified.of(c)),
+                    }
+                }
                 Fold::Drop => in_step = false,
-                Fold::To(_) | Fold::Nfkc => {
-                    pieces.push(Piece { normal: text.len(), original: at, folded_from: Some(c.len_utf8()) });
+                _ => {
+                    pieces.push(Piece { normal: text.len(), original: at, folded_from: Some(len) });
                     match folded {
                         Fold::To(to) => text.push(to),
-                        _ => text.extend(std::iter::once(c).nfkc()),
+                        Fold::Nfkc => text.extend(std::iter::once(c).nfkc()),
+                        _ => text.push(simplified.of(c)),
                     }
                     in_step = false;
                 }
@@ -150,6 +137,15 @@ mod tests {
         assert_eq!(&given[from..to], "ﬁ");
         let at = n.text.find('尾').unwrap();
         assert_eq!(n.original(at, at + 3), (given.len() - 3, given.len()));
+    }
+
+    #[test]
+    fn escapes_are_read_and_lead_back() {
+        let given = r"\u624b\u6a5f\n139\u0030 [x";
+        let n = Normal::new(given);
+        assert_eq!(n.text, "手机\n1390 [x");
+        assert_eq!(n.original(7, 11), (14, given.len() - 3));
+        assert_eq!(n.original(0, 3), (0, 6));
     }
 
     #[test]

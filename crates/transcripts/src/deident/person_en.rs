@@ -29,10 +29,10 @@ impl EnglishNames {
             r"(?:\p{Lu}['’]\p{Lu}\p{Ll}+|Ma?c\p{Lu}\p{Ll}+|\p{Lu}[\p{Ll}\p{M}]+(?:['’-]\p{Lu}?\p{Ll}+)*)";
         Self {
             introduced: pattern(&format!(
-                r"^\.?(?:\s{{0,2}}(?:is|was|:|=|-|to))?\s{{0,2}}(?:(?:Mr|Mrs|Ms|Dr|Miss)\.? )?(?P<name>{WORD}(?: (?:(?:(?:de|van|von|der|da|la|el|bin|al) )?{WORD}|\p{{Lu}}\b\.?)){{0,3}})"
+                r"^\.?(?:\s{{0,2}}(?:is|was|:|=|-|to))?\s{{0,2}}(?:(?:Mr|Mrs|Ms|Dr|Miss)\.? )?(?P<name>{WORD}(?: (?:(?:(?:de|van|von|der|da|la|el|bin|al) )?{WORD}|\p{{Lu}}(?-u:\b)\.?)){{0,3}})"
             )),
             lower: pattern(r"^(?:\s(?:is|was))?\s(?P<name>[a-z]{2,14})(?P<more> [a-z]{2,14})?"),
-            next: pattern(r"^(?:$|\s*[,.;!?]|\s(?:and|i|my|from|here|calling)\b)"),
+            next: pattern(r"^(?:$|\s*[,.;!?]|\s(?:and|i|my|from|here|calling)(?-u:\b))"),
         }
     }
 

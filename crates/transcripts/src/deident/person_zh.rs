@@ -2,6 +2,7 @@
 
 use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
+use super::han::han;
 use super::scene::Scene;
 
 /// Surnames that are rarely the first character of a word, so that little evidence is enough.
@@ -13,13 +14,13 @@ pub(super) const SURNAMES_ALONE: &str = "李王刘陈杨赵吴徐孙朱胡郭梁
 const SURNAMES_COMMON: &str = "张黄周林何高马宋许于丁田任夏方石谭金贾白江史秦常尚文施洪温季安邱向盛关纪舒左包童凌路万申\
      华明项顾管祁房康毛雷程彭范付钟伍储";
 
-const COMPOUND_SURNAMES: [&str; 16] = [
-    "欧阳", "司马", "上官", "诸葛", "司徒", "东方", "独孤", "南宫", "夏侯", "皇甫", "尉迟", "公孙", "慕容",
-    "令狐", "长孙", "宇文",
+const COMPOUND_SURNAMES: [&str; 22] = [
+    "范姜", "张简", "钟离", "端木", "呼延", "澹台", "欧阳", "司马", "上官", "诸葛", "司徒", "东方", "独孤",
+    "南宫", "夏侯", "皇甫", "尉迟", "公孙", "慕容", "令狐", "长孙", "宇文",
 ];
 
 /// Characters of function words and verbs of service talk that hardly occur in given names.
-const NOT_GIVEN: &str = "的了是不吗呢吧啊在有我你他她它们这那哪个怎么什谁都也还就才又很太请帮办理查询问号码先生女士小姐太\
+const NOT_GIVEN: &str = "的了是不吗呢吧啊在有我你他她它们这那哪个怎么什谁都也还就才又很太请帮办理查询问号码先生女士姐太\
      错对没无要想会能可以但而且或及等把被让给到从去来说看用买卖换退开关打电话手机卡钱款单元级式面法律便费额全部";
 
 /// What may follow a name.
@@ -40,6 +41,8 @@ enum Evidence {
     Form,
     /// Somebody says a name: it must end where a name can end.
     Said,
+    /// "本人": like `Weak`, but with surnames that are words too.
+    Own,
     /// "我" and a surname: only between punctuation.
     Weak,
 }
@@ -49,6 +52,9 @@ pub(super) fn find(scene: &mut Scene<'_>) {
         match hit.cue {
             Cue::NameForm => after_cue(scene, hit, Evidence::Form),
             Cue::NameSaid => after_cue(scene, hit, Evidence::Said),
+            Cue::NameSelf if scene.text[hit.start..hit.end].starts_with("本人") => {
+                after_cue(scene, hit, Evidence::Own)
+            }
             Cue::NameSelf => after_cue(scene, hit, Evidence::Weak),
             Cue::HonorificZh => before_honorific(scene, hit),
             _ => {}
@@ -58,8 +64,12 @@ pub(super) fn find(scene: &mut Scene<'_>) {
 
 fn after_cue(scene: &mut Scene<'_>, hit: &CueHit, evidence: Evidence) {
     let text = scene.text;
+    // "本人：" is a field of a form.
+    let weak = |e: Evidence| matches!(e, Evidence::Own | Evidence::Weak);
+    let colon = weak(evidence) && text[hit.end..].starts_with([':', '：']);
+    let evidence = if colon { Evidence::Form } else { evidence };
     let mut start = hit.end;
-    if evidence == Evidence::Weak {
+    if weak(evidence) {
         let word = &text[hit.start..hit.end];
         let clause_start = scene.before(hit.start).is_none_or(|c| "，。！？；,.!?; ~、".contains(c));
         if !clause_start {
@@ -71,16 +81,68 @@ fn after_cue(scene: &mut Scene<'_>, hit: &CueHit, evidence: Evidence) {
         }
     } else {
         let rest = &text[start..];
-        let value = rest.trim_start_matches(['是', '为', '叫', '写', ':', ' ', '：']);
+        let value = rest.trim_start_matches(['是', '为', '叫', '写', ':', ' ', '：', '"', '“', '「', '\t']);
         start += rest.len() - value.len();
     }
-    if let Some(len) = name_len(&text[start..], evidence) {
+    let rest = &text[start..];
+    let field = evidence == Evidence::Form && scene.before(start).is_some_and(|c| ":：是为\"“「".contains(c));
+    // "本人张伟，身份证…": the next word of a form closes a short name.
+    let goes_on = |len: usize| {
+        let next = rest[len..].trim_start_matches(['，', ',', '、', ' ', '。', '；']);
+        let at = text.len() - next.len();
+        next.len() < rest.len() - len
+            && scene.cues.binary_search_by_key(&at, |h| h.start).is_ok_and(|i| {
+                matches!(scene.cues[i].cue, Cue::IdCard | Cue::Phone | Cue::Passport | Cue::Card | Cue::Lives)
+            })
+    };
+    let len = name_len(rest, evidence)
+        .or_else(|| {
+            (evidence == Evidence::Own)
+                .then(|| name_len(rest, Evidence::Said))
+                .flatten()
+                .filter(|len| goes_on(*len))
+        })
+        .or_else(|| (!weak(evidence)).then(|| latin_name_len(rest)).flatten())
+        .or_else(|| field.then(|| field_len(rest)).flatten());
+    if let Some(len) = len {
         scene.add(start, start + len, EntityKind::Person);
     }
 }
 
-fn han(c: char) -> bool {
-    ('\u{4e00}'..='\u{9fff}').contains(&c)
+/// Bytes of a name in Latin letters: one to four words that begin with a capital.
+fn latin_name_len(rest: &str) -> Option<usize> {
+    /// A longer stretch without a space is no name, and is not looked through for one.
+    const LONGEST: usize = 120;
+    let near = rest.char_indices().nth(LONGEST).map_or(rest, |(at, _)| &rest[..at]);
+    let mut len = 0;
+    for word in near.split(' ').take(4) {
+        let letters =
+            word.find(|c: char| !(c.is_alphabetic() && !han(c) || "'’.-".contains(c))).unwrap_or(word.len());
+        let name = &word[..letters];
+        let capital = name.starts_with(char::is_uppercase) && name.chars().skip(1).any(char::is_lowercase);
+        if !capital {
+            break;
+        }
+        len += usize::from(len > 0) + name.trim_end_matches(['.', '-', '\'']).len();
+        if letters < word.len() {
+            break;
+        }
+    }
+    (len > 0).then_some(len)
+}
+
+/// Bytes of the two to four characters that are all there is in a field, whatever the surname.
+fn field_len(rest: &str) -> Option<usize> {
+    const NO_PART: &str = "的了是不吗呢吧啊在有我你他它这那哪怎么什谁没无要写填";
+    const NO_NAMES: [&str; 20] = [
+        "本人", "同上", "无", "没有", "未填", "空", "匿名", "客服", "公司", "店", "保密", "未知", "暂无",
+        "待定", "个人", "单位", "自己", "家人", "写错", "填错",
+    ];
+    let name: String = rest.chars().take(6).take_while(|c| han(*c)).collect();
+    let chars = name.chars().count();
+    let free = !name.chars().any(|c| NO_PART.contains(c))
+        && !NO_NAMES.iter().chain(&NOT_NAMES).any(|w| name.contains(w));
+    ((2..=4).contains(&chars) && free).then_some(name.len())
 }
 
 /// Bytes of the name at the start of `rest`.
@@ -90,7 +152,7 @@ fn name_len(rest: &str, evidence: Evidence) -> Option<usize> {
     }
     let head: Vec<char> = rest.chars().take(6).collect();
     let bytes = |n: usize| head[..n].iter().map(|c| c.len_utf8()).sum::<usize>();
-    if evidence != Evidence::Weak
+    if matches!(evidence, Evidence::Form | Evidence::Said)
         && let Some(foreign) = dotted_name_len(rest)
     {
         return Some(foreign);
@@ -113,11 +175,12 @@ fn name_len(rest: &str, evidence: Evidence) -> Option<usize> {
     let ends = |n: usize| {
         let next = head.get(surname + n).copied();
         match evidence {
-            Evidence::Weak => next.is_some_and(|c| "，。、；,.; ".contains(c)),
+            Evidence::Own | Evidence::Weak => next.is_some_and(|c| "，。、；,.; \n\"".contains(c)),
             _ => next.is_none_or(|c| !han(c) || FOLLOWS.contains(c)),
         }
     };
-    let lengths: &[usize] = if evidence == Evidence::Weak && surname == 1 { &[2] } else { &[2, 1] };
+    let weak = matches!(evidence, Evidence::Own | Evidence::Weak);
+    let lengths: &[usize] = if weak && surname == 1 { &[2] } else { &[2, 1] };
     if let Some(n) = lengths.iter().find(|n| given(**n) && ends(**n)) {
         return Some(bytes(surname + n));
     }

@@ -1,4 +1,4 @@
-//! Telephone numbers of mainland China, North America and, with a `+`, anywhere. Public hotlines are no one's.
+//! Telephone numbers of mainland China. Public hotlines are no one's.
 
 use regex::Regex;
 
@@ -11,27 +11,25 @@ pub(super) struct PhoneRules {
     mobile: Regex,
     landline: Regex,
     local: Regex,
-    us: Regex,
-    international: Regex,
-    foreign: Regex,
+    extension: Regex,
 }
 
 impl PhoneRules {
     pub(super) fn new() -> Self {
+        /// What people put between two digits.
+        const GAP: &str = r"(?:[ \t]{0,2}[-.,·/_)][ \t]?|[ \t]{1,2})?";
         Self {
-            mobile: pattern(concat!(
-                r"(?:(?:\+|00)86[ -]?|\(\+?86\)[ -]?|86[ -]?)?",
-                r"1[3-9][0-9](?:(?:[ .-]?[0-9]{4}){2}|[0-9][ .-][0-9]{3}[ .-][0-9]{4})"
+            mobile: pattern(&format!(
+                r"(?:\(?(?:\+ ?)?0{{0,3}}86\)?[ .-]{{0,2}}|0)?1{GAP}[3-9](?:{GAP}[0-9]){{9}}"
             )),
-            landline: pattern(
-                r"(?:(?:\+|00)86[ -]?0?[1-9][0-9]{1,2}|\(0[1-9][0-9]{1,2}\)|0[1-9][0-9]{1,2})[ -]?[2-8][0-9]{6,7}",
+            landline: pattern(concat!(
+                r"(?:(?:\+|00)86[ -]?0?[1-9][0-9]{1,2}|\(?86[) -]{1,2}0?[1-9][0-9]{1,2}|\(0[1-9][0-9]{1,2}\)|0[1-9][0-9]{1,2})",
+                r"(?: ?[-./] ?| {1,2})?[2-8](?:[0-9]{6,7}|[0-9]{2,3}[ -][0-9]{4})"
+            )),
+            local: pattern(r"[2-8](?:[0-9]{6,7}|[0-9]{2,3}[ -][0-9]{4})"),
+            extension: pattern(
+                r"^(?i)\s?(?:转分机|转接|分机号?|转|ext(?:ension)?\.?|x|#|-)\s?(?:号|是|:|：)?\s?(?P<id>[0-9]{1,6})",
             ),
-            local: pattern(r"[2-8][0-9]{6,7}"),
-            us: pattern(
-                r"(?:\+?1[ .-]?)?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-]?)[2-9][0-9]{2}[ .-]?[0-9]{4}",
-            ),
-            foreign: pattern(r"\(?[0-9]{2,5}\)?(?:[ .-][0-9]{2,5}){1,5}|[0-9]{9,12}"),
-            international: pattern(r"\+[1-9][0-9]{0,2}(?:[ .-]?\(?[0-9]{1,5}\)?){2,5}"),
         }
     }
 
@@ -40,15 +38,12 @@ impl PhoneRules {
             return;
         }
         if scene.digits >= 11 {
-            scene.each(&self.mobile, |scene, start, end| {
-                if !scene.stands_alone(start, end) {
-                    return None;
-                }
-                scene.add(start, end, EntityKind::CnMobile);
-                Some(end)
-            });
+            scene.each(&self.mobile, accept_mobile);
         }
         scene.each(&self.landline, accept_landline);
+        if !scene.has(Cue::Phone) {
+            return;
+        }
         // A local number is known by the word before it, or as the next of a list.
         let mut list_end = None;
         scene.each(&self.local, |scene, start, end| {
@@ -57,7 +52,7 @@ impl PhoneRules {
                 matches!(between, "、" | "，" | "," | "/" | " " | ", " | "或" | "和")
             });
             let named =
-                follows_phone_word(scene, start) || (end - start == 8 && near_phone_word(scene, start));
+                follows_phone_word(scene, start) || (end - start >= 8 && near_phone_word(scene, start));
             let counted = scene.after(end).is_some_and(|c| "元块个条次年月日".contains(c));
             // A dash after it is an extension, a dash before it an area code.
             let free = !matches!(scene.before(start), Some('-' | ')')) && scene.stands_alone(start, end);
@@ -68,26 +63,70 @@ impl PhoneRules {
             scene.add(start, end, EntityKind::CnLandline);
             Some(end)
         });
-        if scene.digits >= 8 {
-            scene.each(&self.us, accept_us);
-            scene.each(&self.international, |scene, start, end| {
-                // The last group may be the first of something else.
-                let shorter = scene.text[start..end].rfind([' ', '-', '.']).map(|at| start + at);
-                let end = [Some(end), shorter]
-                    .into_iter()
-                    .flatten()
-                    .find(|end| international(scene, start, *end))?;
-                scene.add(start, end, EntityKind::IntlPhone);
-                Some(end)
-            });
-            scene.each(&self.foreign, accept_foreign);
+    }
+
+    /// The desk behind a number that was found.
+    pub(super) fn find_extensions(&self, scene: &mut Scene<'_>) {
+        use EntityKind::{CnLandline, CnMobile, IntlPhone, UsPhone};
+        for end in scene.ends_of(&[CnLandline, CnMobile, IntlPhone, UsPhone]) {
+            let rest = &scene.text[end..];
+            // A number that goes on is not an extension: the patterns above know how long theirs are.
+            let Some(id) = self.extension.captures(rest).and_then(|c| c.name("id")) else { continue };
+            let counted = rest[id.end()..].chars().next().is_some_and(|c| "元块个条次年月日天".contains(c));
+            let (start, end) = (end + id.start(), end + id.end());
+            if !counted && !scene.after(end).is_some_and(|c| c.is_ascii_alphanumeric()) {
+                scene.add(start, end, EntityKind::Extension);
+            }
         }
     }
 }
 
+/// Eleven digits in groups that a mobile number is written in; in other groups only with a country code or a word.
+fn accept_mobile(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
+    let found = &scene.text[start..end];
+    let digits = digits_of(found).len();
+    // What stands before the last eleven digits is a prefix.
+    let national = found.char_indices().filter(|(_, c)| c.is_ascii_digit()).nth(digits - 11)?.0;
+    let groups = groups(&found[national..]);
+    let bare = start + national;
+    let marks = |c: char| found[national..].contains(c);
+    let named = || digits > 12 || scene.cue_before(start, 16, &[Cue::Phone, Cue::Wechat]).is_some();
+    let usual = match groups[..] {
+        [11] => true,
+        [3, 4, 4] => true,
+        [4, 3, 4] | [4, 4, 3] => !marks(','),
+        // A decimal fraction and a quotient look like these.
+        [3, 8] | [7, 4] | [3, 3, 5] => !marks('.') && !marks(',') && !marks('/'),
+        [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1] => !goes_on(scene, bare, end),
+        _ => false,
+    };
+    let grouped = groups[0] >= 3;
+    let counted = groups.len() > 1 && scene.after(end).is_some_and(|c| "元块个条次年月日".contains(c));
+    if counted || !(usual || (grouped && named())) {
+        return None;
+    }
+    // Digits that only look like a prefix may belong to what stands before.
+    let start = [start, bare].into_iter().find(|at| scene.stands_alone(*at, end))?;
+    scene.add(start, end, EntityKind::CnMobile);
+    Some(end)
+}
+
+/// Whether single digits with gaps go on before `start` or after `end`: a row of numbers, not one number.
+fn goes_on(scene: &Scene<'_>, start: usize, end: usize) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let gap = |c: Option<char>| c.is_some_and(|c| c.is_ascii_punctuation() || c == ' ');
+    let before = gap(scene.before(start)) && digit(scene.before(start - 1));
+    before || (gap(scene.after(end)) && digit(scene.after(end + 1)))
+}
+
+/// How many digits stand together, from the first group to the last.
+fn groups(text: &str) -> Vec<usize> {
+    text.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|n| *n > 0).collect()
+}
+
 /// Whether "电话", or the like, and nothing but a connecting word stand before `at`.
 fn follows_phone_word(scene: &Scene<'_>, at: usize) -> bool {
-    const WORDS: [&str; 4] = ["电话", "座机", "固话", "电话号码"];
+    const WORDS: [&str; 5] = ["电话", "座机", "固话", "手机", "传真"];
     let before = scene.text[..at].trim_end_matches([' ', ':', '：', '是', '为', '号', '码']);
     WORDS.iter().any(|w| before.ends_with(w))
 }
@@ -96,7 +135,7 @@ fn follows_phone_word(scene: &Scene<'_>, at: usize) -> bool {
 fn near_phone_word(scene: &Scene<'_>, at: usize) -> bool {
     scene
         .cues_before(at, 7)
-        .any(|h| scene.text[h.start..h.end] == *"电话" && scene.after(h.end) != Some('费'))
+        .any(|h| scene.text[h.start..h.end].starts_with("电话") && scene.after(h.end) != Some('费'))
 }
 
 fn accept_landline(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
@@ -113,54 +152,5 @@ fn accept_landline(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<us
         return None;
     }
     scene.add(start, end, EntityKind::CnLandline);
-    Some(end)
-}
-
-fn accept_us(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
-    let found = &scene.text[start..end];
-    let digits = digits_of(found);
-    let national = &digits[digits.len() - 10..];
-    let area = &national[..3];
-    let public = hotline(area);
-    let separators = found.bytes().filter(|b| !b.is_ascii_digit()).count();
-    let named = || scene.cue_before(start, 16, &[Cue::Phone]) == Some(Cue::Phone);
-    let shaped = found.starts_with('+') || separators >= 2;
-    if public || !(shaped || (found.len() == 10 && named())) || !scene.stands_alone(start, end) {
-        return None;
-    }
-    scene.add(start, end, EntityKind::UsPhone);
-    Some(end)
-}
-
-/// Toll-free and premium area codes belong to companies; 400 and 800 are hotlines in China too.
-fn hotline(area: &[u8]) -> bool {
-    matches!(area, [b'8', a, b, ..] if a == b) || area.starts_with(b"900") || area.starts_with(b"400")
-}
-
-fn international(scene: &Scene<'_>, start: usize, end: usize) -> bool {
-    let digits = digits_of(&scene.text[start..end]);
-    let private = match digits.strip_prefix(b"1") {
-        Some(national) => national.len() == 10 && !hotline(national),
-        None => !digits.starts_with(b"86"),
-    };
-    private && (8..=15).contains(&digits.len()) && scene.stands_alone(start, end)
-}
-
-/// A number of no plan known here is a telephone number if the English text says so: "call me at 0494 92 82 32".
-fn accept_foreign(scene: &mut Scene<'_>, start: usize, end: usize) -> Option<usize> {
-    let said = scene.cues_before(start, 18).any(|h| {
-        let word = &scene.text[h.start..h.end];
-        h.cue == Cue::Phone && word.is_ascii() && !word.eq_ignore_ascii_case("number")
-    });
-    let found = &scene.text[start..end];
-    let digits = digits_of(found);
-    // 2018-02-14 and 14.02.2018 have the length of a number too.
-    let year = |d: &[u8]| d.starts_with(b"19") || d.starts_with(b"20");
-    let date = digits.len() == 8 && (year(&digits) || year(&digits[4..]));
-    let fits = (8..=13).contains(&digits.len()) && !date && !hotline(&digits);
-    if !said || !fits || !scene.stands_alone(start, end) {
-        return None;
-    }
-    scene.add(start, end, EntityKind::IntlPhone);
     Some(end)
 }

@@ -56,16 +56,36 @@ fn canonical(kind: EntityKind, value: &str) -> String {
             let national = digits.strip_prefix("0086").or_else(|| digits.strip_prefix("86"));
             national.unwrap_or(&digits).trim_start_matches('0').to_owned()
         }
-        EntityKind::BankCard
-        | EntityKind::UsSsn
-        | EntityKind::Qq
-        | EntityKind::IntlPhone
-        | EntityKind::VerificationCode => digits(),
+        EntityKind::IntlPhone => digits().trim_start_matches('0').to_owned(),
+        // Case is part of a password.
+        EntityKind::Credential => value,
+        EntityKind::BankCard | EntityKind::UsSsn | EntityKind::Qq | EntityKind::VerificationCode => digits(),
         EntityKind::CnResidentId if !value.is_ascii() => digits(),
         EntityKind::Email => {
-            let joined = value.to_lowercase().replace(" dot ", ".").replace(" at ", "@");
-            let joined =
-                joined.replace(['点'], ".").replace("艾特", "@").replace("小老鼠", "@").replace("圈a", "@");
+            const SPELLED: [(&str, &str); 20] = [
+                ("[at]", "@"),
+                ("(at)", "@"),
+                ("{at}", "@"),
+                ("<at>", "@"),
+                ("[@]", "@"),
+                ("(@)", "@"),
+                ("(a)", "@"),
+                ("%40", "@"),
+                ("艾特", "@"),
+                ("小老鼠", "@"),
+                ("圈a", "@"),
+                (" at ", "@"),
+                ("[dot]", "."),
+                ("(dot)", "."),
+                ("{dot}", "."),
+                ("[.]", "."),
+                ("(.)", "."),
+                (" dot ", "."),
+                ("点", "."),
+                ("。", "."),
+            ];
+            let lower = value.to_lowercase();
+            let joined = SPELLED.iter().fold(lower, |text, (from, to)| text.replace(from, to));
             joined.split_whitespace().collect()
         }
         EntityKind::Url | EntityKind::WechatId | EntityKind::IpAddress => value.to_lowercase(),
@@ -94,6 +114,15 @@ mod tests {
             tag(EntityKind::Email, "li.na艾特example点com"),
             tag(EntityKind::Email, "li.na@example.com")
         );
+        for same in ["li.na [at] example [dot] com", "li.na at example dot com", "Li.Na@example。com"] {
+            assert_eq!(tag(EntityKind::Email, same), tag(EntityKind::Email, "li.na@example.com"), "{same}");
+        }
+        assert_eq!(
+            tag(EntityKind::IntlPhone, "00852-6123 4567"),
+            tag(EntityKind::IntlPhone, "+852 61234567")
+        );
+        assert_eq!(tag(EntityKind::Person, "陳大文"), tag(EntityKind::Person, "陈大文"));
+        assert_ne!(tag(EntityKind::Credential, "Abc123"), tag(EntityKind::Credential, "abc123"));
         assert_eq!(tag(EntityKind::UsPhone, "(212) 555-0176"), tag(EntityKind::UsPhone, "+1 212.555.0176"));
         assert_eq!(
             tag(EntityKind::CnResidentId, "11010519491231002x"),

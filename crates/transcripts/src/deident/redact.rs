@@ -113,6 +113,19 @@ impl Redactor {
         }
     }
 
+    /// What stands in the text for a value.
+    pub fn placeholder(&self, kind: EntityKind, value: &str) -> String {
+        match &self.policy.placeholder {
+            Placeholder::Typed => format!("[{}]", kind.name()),
+            Placeholder::Keyed(key) => format!("[{}:{}]", kind.name(), key.tag(kind, value)),
+        }
+    }
+
+    /// What is masked, and how.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     fn masked(&self, text: &str) -> Vec<Span> {
         let mut spans = self.detector.detect(text);
         spans.retain(|s| self.policy.kinds.contains(&s.kind));
@@ -126,13 +139,7 @@ impl Redactor {
         let mut at = 0;
         for span in spans {
             out.push_str(&text[at..span.start]);
-            out.push('[');
-            out.push_str(span.kind.name());
-            if let Placeholder::Keyed(key) = &self.policy.placeholder {
-                out.push(':');
-                out.push_str(&key.tag(span.kind, &text[span.start..span.end]));
-            }
-            out.push(']');
+            out.push_str(&self.placeholder(span.kind, &text[span.start..span.end]));
             at = span.end;
             ends.push((out.len(), at));
         }

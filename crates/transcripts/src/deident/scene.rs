@@ -5,6 +5,7 @@ use regex::Regex;
 use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
 use super::normal::BLANK_CODE;
+use super::seen::Seen;
 
 /// A match before overlaps are settled; offsets in the normal text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +21,22 @@ pub(super) struct Scene<'t> {
     pub(super) text: &'t str,
     pub(super) cues: &'t [CueHit],
     pub(super) digits: usize,
+    pub(super) seen: Seen,
+    /// A bit for every cue that is there.
+    present: u64,
     found: Vec<Candidate>,
 }
 
 impl<'t> Scene<'t> {
     pub(super) fn new(text: &'t str, cues: &'t [CueHit]) -> Self {
-        let digits = text.bytes().filter(u8::is_ascii_digit).count();
-        Self { text, cues, digits, found: Vec::new() }
+        let seen = Seen::in_text(text);
+        let present = cues.iter().fold(0, |bits, h| bits | 1 << h.cue as u64);
+        Self { text, cues, digits: seen.digits, seen, present, found: Vec::new() }
+    }
+
+    /// Whether a cue is anywhere in the text.
+    pub(super) fn has(&self, cue: Cue) -> bool {
+        self.present & (1 << cue as u64) != 0
     }
 
     pub(super) fn add(&mut self, start: usize, end: usize, kind: EntityKind) {
@@ -37,6 +47,18 @@ impl<'t> Scene<'t> {
         self.found
     }
 
+    /// Where the matches so far begin, sorted.
+    pub(super) fn starts(&self) -> Vec<(usize, EntityKind)> {
+        let mut starts: Vec<_> = self.found.iter().map(|c| (c.start, c.kind)).collect();
+        starts.sort_unstable();
+        starts
+    }
+
+    /// Where the matches of some kinds end.
+    pub(super) fn ends_of(&self, kinds: &[EntityKind]) -> Vec<usize> {
+        self.found.iter().filter(|c| kinds.contains(&c.kind)).map(|c| c.end).collect()
+    }
+
     pub(super) fn before(&self, at: usize) -> Option<char> {
         self.text[..at].chars().next_back()
     }
@@ -45,15 +67,48 @@ impl<'t> Scene<'t> {
         self.text[at..].chars().next()
     }
 
-    /// Whether `start..end` is a number or code of its own: not part of a longer word, number or decimal.
+    /// The last characters before a place.
+    pub(super) fn chars_before(&self, at: usize, chars: usize) -> &'t str {
+        let start = self.text[..at].char_indices().rev().take(chars).last().map_or(at, |(i, _)| i);
+        &self.text[start..at]
+    }
+
+    /// Whether a quantity or a time ends at `at`: "4512元", "2024年", "1000条".
+    pub(super) fn counted(&self, at: usize) -> bool {
+        self.after(at).is_some_and(|c| "元块年月日分秒个条次件份笔%万岁天块米@".contains(c))
+    }
+
+    /// Whether `start..end` is a number or code of its own: not part of a longer word, number or decimal. A word that
+    /// announces an identifier may touch it, and so may a byte in the percent encoding of web forms.
     pub(super) fn stands_alone(&self, start: usize, end: usize) -> bool {
-        let joins =
-            |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_' || c == BLANK_CODE);
+        let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
         let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
         let (left, right) = (self.before(start), self.after(end));
         let decimal_left = left == Some('.') && digit(self.before(start - 1));
         let decimal_right = right == Some('.') && digit(self.after(end + 1));
-        !(joins(left) || joins(right) || decimal_left || decimal_right)
+        if decimal_left || decimal_right || left == Some(BLANK_CODE) || right == Some(BLANK_CODE) {
+            return false;
+        }
+        let encoded = || {
+            let bytes = &self.text.as_bytes()[start.saturating_sub(3)..start];
+            bytes.len() == 3 && bytes[0] == b'%' && bytes[1..].iter().all(u8::is_ascii_hexdigit)
+        };
+        let free_left =
+            !(letter(left) || digit(left)) || (letter(left) && self.word_touches_end(start)) || encoded();
+        let free_right = !(letter(right) || digit(right)) || (letter(right) && self.word_touches_start(end));
+        free_left && free_right
+    }
+
+    /// Whether a cue ends at `at`, or before an underscore there.
+    fn word_touches_end(&self, at: usize) -> bool {
+        let at = if self.before(at) == Some('_') { at - 1 } else { at };
+        let cue = self.cues.partition_point(|h| h.end <= at).checked_sub(1).and_then(|i| self.cues.get(i));
+        cue.is_some_and(|h| h.end == at && h.cue.may_touch())
+    }
+
+    fn word_touches_start(&self, at: usize) -> bool {
+        let cue = self.cues.get(self.cues.partition_point(|h| h.start < at));
+        cue.is_some_and(|h| h.start == at && h.cue.may_touch())
     }
 
     /// The nearest of `wanted` cues that ends at most `within` characters before `at`.

@@ -1,4 +1,4 @@
-//! Numbers and mail addresses that are spelled out, as people dictate them and speech recognition writes them.
+//! Numbers that are spelled out, as people dictate them and speech recognition writes them.
 
 use regex::Regex;
 
@@ -9,7 +9,6 @@ use super::scene::{Scene, pattern};
 
 #[derive(Debug)]
 pub(super) struct SpokenRules {
-    mail: Regex,
     english_run: Regex,
 }
 
@@ -17,24 +16,14 @@ impl SpokenRules {
     pub(super) fn new() -> Self {
         const DIGIT: &str = "(?:zero|oh|o|one|two|three|four|five|six|seven|eight|nine)";
         Self {
-            mail: pattern(concat!(
-                r"(?i)[a-z0-9._-]+\s?(?:艾特|小老鼠|圈a)\s?[a-z0-9-]+(?:\s?(?:点|\.|dot)\s?[a-z]{2,10}){1,3}",
-                r"|\b[a-z0-9_-]+(?: dot [a-z0-9_-]+){0,3} at [a-z0-9-]+(?: dot [a-z0-9-]+){0,2} dot (?:com|cn|net|org|edu)\b"
-            )),
             english_run: pattern(&format!(
-                r"(?i)\b(?:(?:double|triple) )?{DIGIT}(?:(?:, |[ -])(?:(?:double|triple) )?{DIGIT}){{6,20}}\b"
+                r"(?i)(?-u:\b)(?:(?:double|triple) )?{DIGIT}(?:(?:, |[ -])(?:(?:double|triple) )?{DIGIT}){{6,20}}(?-u:\b)"
             )),
         }
     }
 
     pub(super) fn find(&self, scene: &mut Scene<'_>) {
-        let has = |scene: &Scene<'_>, cue| scene.cues.iter().any(|h| h.cue == cue);
-        if has(scene, Cue::SpokenMail) {
-            for m in self.mail.find_iter(scene.text) {
-                scene.add(m.start(), m.end(), EntityKind::Email);
-            }
-        }
-        if !has(scene, Cue::SpokenDigit) {
+        if !scene.has(Cue::SpokenDigit) {
             return;
         }
         for m in self.english_run.find_iter(scene.text) {
@@ -49,8 +38,8 @@ impl SpokenRules {
 /// The digit that a character of a spelled-out Chinese number stands for.
 fn chinese_digit(c: char) -> Option<u8> {
     let value = match c {
-        '零' | '〇' | '洞' => 0,
-        '一' | '幺' | '壹' => 1,
+        '零' | '〇' | '洞' | '○' => 0,
+        '一' | '幺' | '壹' | '腰' => 1,
         '二' | '两' | '贰' => 2,
         '三' | '叁' => 3,
         '四' | '肆' => 4,
