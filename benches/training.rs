@@ -12,7 +12,7 @@ mod limits;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use limits::{fastest_call, measuring, peak_flops};
 use sottovoce_algorithms::FedAvg;
-use sottovoce_clients::{Nodes, StoredShards};
+use sottovoce_clients::{Nodes, SourceKey, StoredShards};
 use sottovoce_core::sampling::index;
 use sottovoce_core::{
     Address, AnyAlgorithm, Broadcast, ClientId, Contents, Format, Params, Population, Purpose, StartCx,
@@ -109,7 +109,15 @@ fn answers(
     size: &str,
 ) -> Option<f64> {
     let (algorithm, shards) = (FedAvg { server_lr: 1.0 }, StoredShards { train, held_out: vec![] });
-    let nodes = Nodes { shards: &shards, model, local: LOCAL, transforms: &[], root: None, seed: 1 };
+    let nodes = Nodes {
+        shards: &shards,
+        model,
+        local: LOCAL,
+        transforms: &[],
+        root: None,
+        sources: SourceKey::of(&shards),
+        seed: 1,
+    };
     let mut worker = nodes.worker();
     let cx = StartCx { params, clients: CLIENTS as u64, weight: &|| 0, seed: 1 };
     let running = algorithm.begin(&cx);

@@ -82,7 +82,6 @@ impl SavedModel {
         let config: Config = toml::from_str(&meaning.config).map_err(|e| invalid(e.message().to_owned()))?;
         let layout = model(&config, meaning.labels.len(), None)?.layout().clone();
         let tensors = SafeTensors::deserialize(&file).map_err(|e| invalid(e.to_string()))?;
-        let mut params = Params::zeros(layout.clone());
         let numbers = |name: &str, shape: [usize; 2]| {
             let view = tensors.tensor(name).map_err(|e| invalid(e.to_string()))?;
             if view.dtype() != Dtype::F32 || view.shape() != shape {
@@ -90,6 +89,9 @@ impl SavedModel {
             }
             Ok(bytes::f32s(view.data()))
         };
+        // No memory is asked for before the file is known to hold as much.
+        layout.tensors().iter().try_for_each(|t| numbers(t.name(), [t.rows(), t.cols()]).map(drop))?;
+        let mut params = Params::zeros(layout.clone());
         for t in layout.tensors() {
             for (to, from) in
                 params.values_mut()[t.range()].iter_mut().zip(numbers(t.name(), [t.rows(), t.cols()])?)

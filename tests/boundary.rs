@@ -9,7 +9,7 @@ use common::{Done, sottovoce};
 use serde_json::json;
 use sottovoce::aggregator::MAX_WEIGHT_CAP;
 use sottovoce::algorithms::FedAvg;
-use sottovoce::clients::{Gate, Nodes, evaluation};
+use sottovoce::clients::{Gate, Nodes, SourceKey, evaluation};
 use sottovoce::config;
 use sottovoce::core::{Broadcast, ClientError, ClientId, Population, Sent};
 use sottovoce::experiment::{Experiment, evidence};
@@ -289,7 +289,8 @@ fn no_message_that_passes_the_gate_holds_the_canary() {
     let data = experiment.data();
     let algorithm = FedAvg { server_lr: 1.0 };
     let (model, shards) = (&*data.model, &*data.shards);
-    let nodes = Nodes { shards, model, local, transforms: &[], root: None, seed };
+    let nodes =
+        Nodes { shards, model, local, transforms: &[], root: None, sources: SourceKey::of(shards), seed };
     let tapped = Tapped { inner: &nodes, heard: Mutex::new(Vec::new()) };
     let plan = Plan::mean(seed, Cohort::All, MAX_WEIGHT_CAP);
     let mut engine = Engine::new(&algorithm, &tapped, plan, model.init(seed));
@@ -304,11 +305,70 @@ fn no_message_that_passes_the_gate_holds_the_canary() {
         }
     }
     let global = |_| Ok::<_, Infallible>(Some(Cow::Borrowed(engine.params())));
-    let Ok(answers) = evaluation::over_clients(model, global, shards, engine.round(), &[0, 1, 2, 3]);
+    let Ok(answers) = evaluation::over_clients(
+        model,
+        global,
+        shards,
+        &SourceKey::of(shards),
+        engine.round(),
+        &[0, 1, 2, 3],
+    );
     for (counts, line) in answers {
         let mut gate = Gate::default();
         let (message, again) = gate.send(&counts, line.source);
         assert_eq!(again, line, "the message that was sent");
         assert_clean("counts of an evaluation", message);
     }
+}
+
+/// Somebody who reads a run directory tries words in a sentence, with a seed of his own and with the run's: no name of
+/// examples and no leaf of shards is one of those that he gets. (Who knows the training data of everybody but one, and the
+/// run's seed, can try that one's: docs/reproducibility.md says so.)
+#[test]
+fn a_dictionary_finds_no_transcript_in_a_ledger() {
+    let folder = tempdir().expect("a folder can be made");
+    let words =
+        ["diabetes", "asthma", "cancer", "hiv", "depression", "epilepsy", "psoriasis", "migraine", "lupus"];
+    let run = |what: &str, seed: u64, said: &[&str], others: &[&str]| {
+        let row = |client: String, split: &str, text: String, intent: &str| {
+            json!({"text": text, "intent": intent, "lang": "en", "client": client, "split": split})
+                .to_string()
+                + "\n"
+        };
+        let mut rows: Vec<String> = (said.iter().enumerate())
+            .map(|(i, word)| {
+                row(format!("a{i}"), "train", format!("I cannot work because I have {word}"), "sick_leave")
+            })
+            .collect();
+        rows.extend(others.iter().map(|o| row(format!("z{o}"), "train", format!("other {o}"), "other")));
+        rows.push(row("test".to_owned(), "test", "test".to_owned(), "other"));
+        let (data, out) = (folder.path().join(format!("{what}.jsonl")), folder.path().join(what));
+        fs::write(&data, rows.concat()).expect("a file can be written");
+        let set = [
+            format!("data={{path={:?}}}", data.to_str().expect("a plain name")),
+            format!("seed={seed}"),
+            "rounds={count=1,cohort={kind=\"all\"}}".to_owned(),
+            "baselines={local_only_clients=0,centralised=false,training={epochs=1,batch=8,optimiser={kind=\"sgd\",lr=1.0}}}"
+                .to_owned(),
+        ];
+        let set: Vec<&str> = set.iter().map(String::as_str).collect();
+        sottovoce(&["run", "--quiet"]).set(&set).out(&out).ok();
+        let sources: BTreeSet<String> = common::json_lines(&out.join("egress.jsonl"))
+            .iter()
+            .map(|line| line["source"].as_str().expect("a name").to_owned())
+            .collect();
+        let leaf = common::json_lines(&out.join("rounds.jsonl"))[0]["leaves"]["shards"].clone();
+        (sources, leaf)
+    };
+    let (sources, leaf) = run("victim", 1, &["epilepsy"], &["p", "q", "r"]);
+    assert!(sources.len() >= 4, "{sources:?}");
+    for (i, seed) in [1, 2].into_iter().enumerate() {
+        // Everything that he can think of at once, and each word beside others that he makes up.
+        let (tried, _) = run(&format!("all{i}"), seed, &words, &["p", "q", "x"]);
+        assert!(sources.is_disjoint(&tried), "seed {seed}");
+        let (tried, other) = run(&format!("one{i}"), seed, &["epilepsy"], &["p", "q", "x"]);
+        assert!(sources.is_disjoint(&tried) && leaf != other, "seed {seed}");
+    }
+    // The names are the run's own: the same data have them again.
+    assert_eq!(run("again", 1, &["epilepsy"], &["p", "q", "r"]), (sources, leaf));
 }

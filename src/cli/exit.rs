@@ -100,6 +100,7 @@ fn from_configuration(e: &ExperimentError) -> bool {
             | E::Root(_)
             | E::Rule(_)
             | E::Model(_)
+            | E::ModelTooLarge { .. }
             | E::RunDirectory { .. }
             | E::OtherConfiguration { .. }
             | E::OtherData { .. }

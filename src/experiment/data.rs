@@ -168,8 +168,17 @@ pub fn model(
             TextCnn::new(buckets, *dim as usize, &widths, *filters as usize, classes, bound).map(boxed)
         }
     };
-    model.map_err(ExperimentError::Model)
+    let model = model.map_err(ExperimentError::Model)?;
+    // Parameters are allocated by whoever asks for this model, so this is the place to refuse.
+    let params = model.layout().params();
+    if params > MOST_PARAMS {
+        return Err(ExperimentError::ModelTooLarge { params });
+    }
+    Ok(model)
 }
+
+/// Most parameters of a model: 16 GiB of them.
+pub const MOST_PARAMS: usize = 1 << 32;
 
 fn boxed(model: impl Model + 'static) -> Box<dyn Model> {
     Box::new(model)

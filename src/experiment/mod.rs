@@ -109,6 +109,15 @@ pub enum ExperimentError {
     /// The model is too large.
     #[error("model: {0}")]
     Model(#[from] LayoutError),
+    /// A configuration, or a file of a model, that asks for more memory than any model here takes.
+    #[error(
+        "model: {params} parameters, at most {} are taken; lower features.buckets or the model's sizes",
+        data::MOST_PARAMS
+    )]
+    ModelTooLarge {
+        /// Parameters asked for.
+        params: usize,
+    },
     /// A round failed.
     #[error(transparent)]
     Round(#[from] RoundError),

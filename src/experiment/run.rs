@@ -9,7 +9,7 @@ use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary
 use crate::experiment::totals::Totals;
 use crate::memory::peak_rss_bytes;
 use sottovoce_aggregator::Aggregation;
-use sottovoce_clients::{Nodes, Shards, baselines, evaluation};
+use sottovoce_clients::{Nodes, Shards, SourceKey, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
 use sottovoce_core::{
     Address, AnyAlgorithm, Checksum, ClientError, ClientId, Digest, Format, Params, Purpose, Summing,
@@ -32,6 +32,7 @@ pub struct Experiment {
     weight_cap: u64,
     arrival: Option<u64>,
     world: Option<World>,
+    sources: SourceKey,
     started: Stopwatch,
 }
 
@@ -111,7 +112,8 @@ impl Experiment {
         let transforms =
             config.transforms.iter().map(|t| t.build().expect("the configuration was checked")).collect();
         let world = world(&config, &data);
-        Ok(Self { config, data, transforms, weight_cap, arrival: None, world, started })
+        let sources = SourceKey::of(&*data.shards);
+        Ok(Self { config, data, transforms, weight_cap, arrival: None, world, sources, started })
     }
 
     /// Asks the clients of a cohort in an order drawn from this seed: no bit of the result depends on it.
@@ -163,6 +165,7 @@ impl Experiment {
             local: config.local,
             transforms: &self.transforms,
             root: data.root.as_ref(),
+            sources: self.sources,
             seed: config.seed,
         };
         let plan = self.plan();
@@ -355,7 +358,8 @@ impl Experiment {
     ) -> Result<Option<OverClients>, ExperimentError> {
         let (shards, chosen) = (&*self.data.shards, self.evaluated());
         let global = |_| Ok::<_, Infallible>(Some(Cow::Borrowed(params)));
-        let Ok(answers) = evaluation::over_clients(&*self.data.model, global, shards, rounds, &chosen);
+        let Ok(answers) =
+            evaluation::over_clients(&*self.data.model, global, shards, &self.sources, rounds, &chosen);
         record.ledger(answers.iter().map(|(_, line)| line))?;
         let counts: Vec<_> = answers.into_iter().map(|(counts, _)| counts).collect();
         record.clients(&totals.participants, &counts)?;
@@ -378,8 +382,9 @@ impl Experiment {
             let params = nodes.personal(engine.algorithm(), own, state.round, client, &state.params);
             params.map(|p| p.map(Cow::Owned))
         };
-        let answers = evaluation::over_clients(&*self.data.model, own, shards, state.round, &chosen)
-            .map_err(ExperimentError::Personal)?;
+        let answers =
+            evaluation::over_clients(&*self.data.model, own, shards, &self.sources, state.round, &chosen)
+                .map_err(ExperimentError::Personal)?;
         record.ledger(answers.iter().map(|(_, line)| line))?;
         let counts: Vec<_> = answers.into_iter().map(|(counts, _)| counts).collect();
         Ok(OverClients::of(&counts))

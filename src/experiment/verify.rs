@@ -275,7 +275,9 @@ pub(crate) fn first_client(stage: Stage, a: &[LedgerLine], b: &[LedgerLine]) -> 
     let (a, b) = (lines(a), lines(b));
     let other_shard = || a.iter().find(|(client, line)| b.get(client).is_some_and(|other| other.0 != line.0));
     if let Some((client, _)) = (stage == Stage::Shard).then(other_shard).flatten() {
-        return (Stage::Shard, Some(*client));
+        // Names of examples are keyed by the data of everybody: with other data all of them are others.
+        let same = a.iter().any(|(client, line)| b.get(client).is_some_and(|other| other.0 == line.0));
+        return (Stage::Shard, same.then_some(*client));
     }
     let clients: BTreeSet<u64> = a.keys().chain(b.keys()).copied().collect();
     let first = |differs: &dyn Fn(&u64) -> bool| clients.iter().copied().find(differs);

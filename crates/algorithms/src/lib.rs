@@ -4,6 +4,8 @@
 //! in the list below, which is all that configurations, `sottovoce list` and the laws of the tests know algorithms
 //! from. Outside the library it needs neither: see the example `my_paper.rs`.
 
+#![forbid(unsafe_code)]
+
 pub mod afl;
 pub mod apfl;
 pub mod ditto;

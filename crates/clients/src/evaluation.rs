@@ -2,6 +2,7 @@
 
 use crate::gate::Gate;
 use crate::shard::Shards;
+use crate::source::SourceKey;
 use rayon::prelude::*;
 use sottovoce_core::evaluation::Prediction;
 use sottovoce_core::{ClientId, EvaluationCounts, LedgerLine, Params, dispatch, math};
@@ -55,6 +56,7 @@ pub fn over_clients<'a, S: Shards + ?Sized, E: Send>(
     model: &dyn Model,
     params: impl Fn(ClientId) -> Result<Option<Cow<'a, Params>>, E> + Sync,
     shards: &S,
+    sources: &SourceKey,
     round: u64,
     clients: &[u64],
 ) -> Result<Vec<(EvaluationCounts, LedgerLine)>, E> {
@@ -71,7 +73,7 @@ pub fn over_clients<'a, S: Shards + ?Sized, E: Send>(
             let correct = predictions.iter().filter(|p| p.label == p.predicted).count() as u64;
             let counts = EvaluationCounts { client, round, examples: predictions.len() as u64, correct };
             let mut gate = Gate::default();
-            let (message, line) = gate.send(&counts, held_out.checksum());
+            let (message, line) = gate.send(&counts, sources.name(held_out.checksum()));
             Some(Ok((EvaluationCounts::decode(message).expect("a message that was just encoded"), line)))
         })
         .collect()

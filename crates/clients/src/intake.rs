@@ -2,7 +2,7 @@
 
 use crate::shard::Shards;
 use rayon::prelude::*;
-use sottovoce_core::{ClientId, Layout};
+use sottovoce_core::{ClientId, Digest, Layout};
 use sottovoce_models::{Examples, FeatureConfig, Featuriser, LocalExamples};
 use sottovoce_transcripts::deident::Redactor;
 use sottovoce_transcripts::retention::{Retention, RetentionReport};
@@ -116,6 +116,9 @@ impl Shards for SyntheticShards {
     }
     fn examples(&self, client: ClientId) -> u64 {
         self.transcripts(client, false).count() as u64
+    }
+    fn made_up(&self) -> Option<Digest> {
+        Some(Digest::of(&self.seed.to_le_bytes()))
     }
     fn held_out(&self, client: ClientId) -> Cow<'_, Examples> {
         Cow::Owned(self.featurised(client, true))

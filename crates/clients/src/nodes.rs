@@ -2,6 +2,7 @@
 
 use crate::gate::Gate;
 use crate::shard::Shards;
+use crate::source::SourceKey;
 use sottovoce_core::{
     Address, Answer, Broadcast, ClientError, ClientId, LocalTask, Params, Personal, Population, Purpose,
     Running, Sent, Transform, Update, transform,
@@ -20,6 +21,8 @@ pub struct Nodes<'a, S: ?Sized> {
     pub transforms: &'a [Box<dyn Transform>],
     /// What the server itself has to train on, for rules that trust its own update.
     pub root: Option<&'a LocalExamples>,
+    /// Names the examples behind messages.
+    pub sources: SourceKey,
     /// The run's seed.
     pub seed: u64,
 }
@@ -124,7 +127,7 @@ impl<S: Shards + ?Sized> Population for Nodes<'_, S> {
         let (weight, loss) = (broadcast.weight(&answer, data.examples.len() as u64), answer.loss);
         let delta = broadcast.format.join(client, answer)?;
         let update = Update { client, round, base: broadcast.checksum, weight, loss, delta };
-        let (message, line) = worker.gate.send(&update, data.checksum());
+        let (message, line) = worker.gate.send(&update, self.sources.name(data.checksum()));
         worker.workspace.reuse(update.delta);
         Ok(Sent { message, line, state })
     }

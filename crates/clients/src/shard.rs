@@ -1,6 +1,6 @@
 //! Where a client's examples come from.
 
-use sottovoce_core::ClientId;
+use sottovoce_core::{ClientId, Digest};
 use sottovoce_models::{Examples, LocalExamples};
 use std::borrow::Cow;
 
@@ -20,6 +20,11 @@ pub trait Shards: Send + Sync {
     /// Number of a client's training examples.
     fn examples(&self, client: ClientId) -> u64 {
         self.shard(client).examples.len() as u64
+    }
+
+    /// Where examples are made up by a program, as they are asked for: a digest of what the program was given.
+    fn made_up(&self) -> Option<Digest> {
+        None
     }
 
     /// A client's own held-out examples, their rows numbered in the whole table; may be empty.

@@ -1,6 +1,8 @@
 //! What a client does beside training: intake, its own evaluation, and what the same data give without federation.
 
-use sottovoce_clients::{Intake, Nodes, Shards, StoredShards, SyntheticShards, baselines, evaluation};
+use sottovoce_clients::{
+    Intake, Nodes, Shards, SourceKey, StoredShards, SyntheticShards, baselines, evaluation,
+};
 use sottovoce_core::evaluation::{Evaluation, Prediction};
 use sottovoce_core::{
     Address, AnyAlgorithm, Broadcast, ClientError, ClientId, Format, Params, Population, Purpose, StartCx,
@@ -100,17 +102,18 @@ fn clients_count_what_the_model_gets_right() {
     let (shards, teacher) = (stored(&model), teacher(&model));
     assert_eq!((shards.clients(), shards.training_clients()), (4, 3));
     assert_eq!(shards.examples(ClientId(0)), 5);
+    let sources = SourceKey::of(&shards);
     let some = |client: ClientId| Ok::<_, ()>((client.0 != 1).then_some(Cow::Borrowed(&teacher)));
-    let all = evaluation::over_clients(&model, some, &shards, 6, &[0, 1, 2, 3]).expect("no errors");
+    let all = evaluation::over_clients(&model, some, &shards, &sources, 6, &[0, 1, 2, 3]).expect("no errors");
     let counts: Vec<_> = all.iter().map(|(c, _)| (c.client.0, c.round, c.examples, c.correct)).collect();
     assert_eq!(counts, [(0, 6, 3, 2), (2, 6, 1, 0), (3, 6, 4, 4)]);
     for (counts, line) in &all {
         assert_eq!((line.client, line.round), (counts.client, 6));
-        assert_eq!(line.source, shards.held_out(counts.client).checksum());
+        assert_eq!(line.source, sources.name(shards.held_out(counts.client).checksum()));
     }
     let failing =
         |client: ClientId| if client.0 == 2 { Err("no") } else { Ok(Some(Cow::Borrowed(&teacher))) };
-    assert_eq!(evaluation::over_clients(&model, failing, &shards, 6, &[0, 2]).err(), Some("no"));
+    assert_eq!(evaluation::over_clients(&model, failing, &shards, &sources, 6, &[0, 2]).err(), Some("no"));
 }
 
 /// What a client learns alone, by hand: its own order, from the common start.
@@ -239,7 +242,15 @@ fn the_server_trains_on_its_own_data() {
     let facts = algorithm.facts(3);
     let format = Format::new(model.layout().clone(), facts.contents).expect("a layout");
     let running = algorithm.begin(&StartCx { params: &params, clients: 3, weight: &|| 9, seed: 3 });
-    let nodes = |root| Nodes { shards: &shards, model: &model, local: how(), transforms: &[], root, seed: 3 };
+    let nodes = |root| Nodes {
+        shards: &shards,
+        model: &model,
+        local: how(),
+        transforms: &[],
+        root,
+        sources: SourceKey::of(&shards),
+        seed: 3,
+    };
     let broadcast = Broadcast {
         round: 7,
         params: &params,
@@ -263,4 +274,23 @@ fn the_server_trains_on_its_own_data() {
     assert!(update.iter().any(|v| *v != 0.0));
     let empty = nodes(None).answer(&mut nodes(None).worker(), &broadcast, ClientId(1), &[]).err();
     assert_eq!(empty, Some(ClientError::EmptyShard { client: ClientId(1) }));
+}
+
+/// A name tells examples apart within a run, and nothing to whoever does not know the training data of everybody.
+#[test]
+fn names_of_examples_are_keyed_by_all_training_data() {
+    let model = model();
+    let (shards, mut other) = (stored(&model), stored(&model));
+    let (key, again) = (SourceKey::of(&shards), SourceKey::of(&stored(&model)));
+    let own = shards.train[0].checksum();
+    assert_eq!(key.name(own), again.name(own));
+    assert_ne!(key.name(own), own);
+    assert_ne!(key.name(own), key.name(shards.train[2].checksum()));
+    // Another example of another client: the same examples have another name.
+    other.train[2] = examples([(4, 0), (5, 1), (6, 2), (7, 2)]).localise(model.layout());
+    assert_ne!(SourceKey::of(&other).name(own), key.name(own));
+    // Held-out examples are no part of it.
+    other.train[2] = shards.train[2].clone();
+    other.held_out[0] = examples([(0, 0)]);
+    assert_eq!(SourceKey::of(&other).name(own), key.name(own));
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use sottovoce_algorithms::{AlgorithmConfig, FedBuff};
-use sottovoce_clients::{Nodes, StoredShards};
+use sottovoce_clients::{Nodes, SourceKey, StoredShards};
 use sottovoce_core::{
     Adjust, Algorithm, ClientError, ClientId, LocalTask, Params, RowBlock, Rows, Running, StartCx, Trained,
 };
@@ -201,7 +201,15 @@ impl Compare<'_> {
         let start = Params::from_values(model.layout().clone(), g.start[&run.model].clone());
         let (shards, world, clients) = (g.shards(model), world(g.epochs), g.shards.len() as u64);
         let local = g.local(run.optimiser);
-        let nodes = Nodes { shards: &shards, model, local, transforms: &[], root: None, seed: SEED };
+        let nodes = Nodes {
+            shards: &shards,
+            model,
+            local,
+            transforms: &[],
+            root: None,
+            sources: SourceKey::of(&shards),
+            seed: SEED,
+        };
         let start = start.expect("as many as the model has");
         let mut engine = Engine::new(algorithm, &nodes, plan(run.pace, &world), start);
         let mut differences = Vec::new();
@@ -292,7 +300,15 @@ fn arrivals_are_those_of_the_script() {
     let (shards, world) = (golden.shards(model), world(golden.epochs));
     let algorithm = &FedBuff { server_lr: 1.0, exponent: 0.5, weighted: true };
     let local = golden.local(Optimiser::Sgd { lr: 0.1 });
-    let nodes = Nodes { shards: &shards, model, local, transforms: &[], root: None, seed: SEED };
+    let nodes = Nodes {
+        shards: &shards,
+        model,
+        local,
+        transforms: &[],
+        root: None,
+        sources: SourceKey::of(&shards),
+        seed: SEED,
+    };
     let mut happened = BTreeMap::new();
     for buffer in [1, 3] {
         let plan = plan(Some(Pace::Asynchronous { buffer }), &world);

@@ -14,6 +14,12 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         blake3::hash(bytes).into()
     }
+
+    /// Digest of `bytes` with this as the key: without the key nobody can tell which bytes it is of, however few there are
+    /// to try.
+    pub fn keyed(&self, bytes: &[u8]) -> Self {
+        blake3::keyed_hash(&self.0, bytes).into()
+    }
 }
 
 impl From<blake3::Hash> for Digest {

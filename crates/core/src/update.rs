@@ -84,7 +84,8 @@ pub struct LedgerLine {
     pub bytes: u64,
     /// The checksum that it ends with.
     pub checksum: Checksum,
-    /// That of the examples that it was made from, for the simulation's record: no part of the message.
+    /// A name of the examples that it was made from, for the simulation's record: no part of the message. It is keyed by all
+    /// training data, so that nobody finds the examples by trying.
     pub source: Checksum,
     /// That of what the client keeps from then on that its message is accepted, if it keeps anything: no part of the message
     /// either.

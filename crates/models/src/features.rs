@@ -69,8 +69,7 @@ pub enum Norm {
     L2,
 }
 
-/// Turns text into features; holds the buffers that this needs.
-#[derive(Debug)]
+/// Turns text into features; holds the buffers that this needs. Its `Debug` shows the configuration, not the text.
 pub struct Featuriser {
     config: FeatureConfig,
     text: String,
@@ -78,6 +77,12 @@ pub struct Featuriser {
     starts: Vec<usize>,
     gram: Vec<u8>,
     sorted: Vec<u32>,
+}
+
+impl std::fmt::Debug for Featuriser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Featuriser").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 /// Families of n-grams are hashed under seeds of their own, so that a word and a character n-gram of the same

@@ -30,6 +30,8 @@
 //! # Ok::<(), sottovoce_core::LayoutError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod embedding_bag;
 mod encoder;
 pub mod examples;

@@ -3,6 +3,8 @@
 //! Transforms run on the client, first to last. A bound that does not bind, noise of 0 and a share of 1 change no bit.
 //! Finite values stay finite; NaN and infinity are left for the aggregator to refuse.
 
+#![forbid(unsafe_code)]
+
 pub mod clip;
 pub mod gaussian_noise;
 pub mod quantise;

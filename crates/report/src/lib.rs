@@ -6,6 +6,8 @@
 //! assert_eq!(table(&["", "accuracy", "bytes"], &rows), "            accuracy   bytes\n federated   84.31 %  12,345");
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod bars;
 mod numbers;
 mod visible;

@@ -1,5 +1,7 @@
 //! The round loop: cohorts, virtual time, executor, checkpoints. It meets clients through a trait and cannot name a transcript.
 
+#![forbid(unsafe_code)]
+
 pub mod chain;
 pub mod checkpoint;
 pub mod cohort;

@@ -1,5 +1,7 @@
 //! What never leaves a client: transcripts, how they are read, made, cleaned and dealt out.
 
+#![forbid(unsafe_code)]
+
 pub mod deident;
 pub mod inspect;
 pub mod partition;
