@@ -45,6 +45,16 @@ impl Watch {
         self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
     }
 
+    /// Says something of the data, whether progress is shown or not.
+    pub(crate) fn notes(&self, notes: &[String]) {
+        self.bar.suspend(|| {
+            for note in notes {
+                // With standard error closed there is nobody to tell.
+                let _ = writeln!(io::stderr(), "note: {note}");
+            }
+        });
+    }
+
     /// Whether somebody asked to stop.
     pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
