@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "baselines.local_only_clients=20".to_owned(),
         ];
         let config = config::parse("quickstart.toml", BASE, &set)?;
-        let skew = inspect::inspect(&config)?.label_skew;
+        let skew = inspect::inspect(&config)?.inspection.label_skew;
         let (summary, _) = Experiment::new(config)?.run(&mut Record::none(), &mut ())?;
         let local = summary.baselines.local_only.map_or(0.0, |b| b.accuracy);
         rows.push(vec![format!("alpha {alpha}"), percent(skew), percent(summary.accuracy), percent(local)]);

@@ -154,7 +154,7 @@ impl Classifier<'_> {
         let transcript = Transcript {
             id: String::new(),
             client: None,
-            language: Language::Zh,
+            language: Language::ZH,
             timestamp: None,
             domain: None,
             split: Split::Test,

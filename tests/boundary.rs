@@ -198,7 +198,10 @@ fn errors_about_data_do_not_quote_them() {
             format!(r#"{{"text":"a","lang":"en","intent":{{"{secret}":"{secret}"}}}}"#),
         ),
         ("an empty intent", format!(r#"{{"text":"{secret}","lang":"en","intent":" ","id":"{ID}"}}"#)),
-        ("a number for an intent", format!(r#"{{"text":"{secret}","lang":"en","intent":7,"id":"{ID}"}}"#)),
+        (
+            "a fraction for an intent",
+            format!(r#"{{"text":"{secret}","lang":"en","intent":7.5,"id":"{ID}"}}"#),
+        ),
         ("an unknown language", format!(r#"{{"text":"a","intent":"b","lang":"{secret}"}}"#)),
         ("an unknown split", format!(r#"{{"text":"a","intent":"b","lang":"en","split":"{secret}"}}"#)),
         ("a time that is none", format!(r#"{{"text":"a","intent":"b","lang":"en","timestamp":"{secret}"}}"#)),

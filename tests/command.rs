@@ -291,8 +291,12 @@ fn written_transcripts_can_be_read_back() {
     fs::write(&file, &written.stdout).expect("a file can be written");
     let data = format!(r#"data={{path={:?},unit="dialogue",strict=true}}"#, name(&file));
 
-    let made = sottovoce(&["data", "inspect", "--json"]).small().ok().json();
-    let read = sottovoce(&["data", "inspect", "--json"]).small().set(&[&data]).ok().json();
+    let mut made = sottovoce(&["data", "inspect", "--json"]).small().ok().json();
+    let mut read = sottovoce(&["data", "inspect", "--json"]).small().set(&[&data]).ok().json();
+    assert_eq!(read["origin"]["files"][0]["accepted"], lines);
+    // Only one of them comes from a file.
+    made["origin"].take();
+    read["origin"].take();
     assert_eq!(made, read);
     assert_eq!((&made["transcripts"], &made["clients"]), (&lines.into(), &8.into()));
     let table = sottovoce(&["data", "inspect"]).small().ok().out();

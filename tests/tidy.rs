@@ -37,6 +37,7 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Failure", 21),
     ("Validation", 22),
     ("Root", 23),
+    ("TestShare", 24),
     ("Test", 0xffff),
 ];
 

@@ -5,9 +5,9 @@ use super::exit::Failure;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use sottovoce::config::Config;
-use sottovoce::experiment::inspect;
-use sottovoce::report::{percent, table, thousands};
-use sottovoce::transcripts::inspect::{Duplicates, Inspection};
+use sottovoce::experiment::inspect::{self, Inspected};
+use sottovoce::report::{percent, table, thousands, visible};
+use sottovoce::transcripts::inspect::Duplicates;
 use sottovoce::transcripts::{Language, Split, Synthetic, SyntheticConfig, Transcript, Turn};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -42,6 +42,49 @@ pub(crate) struct Inspect {
     /// Print everything as JSON.
     #[arg(long)]
     json: bool,
+    /// End with exit code 1 if the data have any of these, for checks in CI; comma-separated.
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    deny: Vec<Deny>,
+}
+
+/// What data can be refused for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    /// Equal texts under several intents.
+    Conflicts,
+    /// Texts that are repeated in train or in test.
+    Duplicates,
+    /// Test transcripts whose text occurs in train.
+    Leaks,
+    /// Rows that cannot be used.
+    Rejected,
+    /// Anything that files do not say: split, language, encoding; intents that look alike; files beside those read.
+    Assumed,
+    /// Ids that several transcripts have.
+    RepeatedIds,
+    /// Dialogues with turns in several splits.
+    SplitDialogues,
+    /// Transcripts without a time that retention leaves out.
+    Undated,
+}
+
+impl Deny {
+    /// How many there are, and of what.
+    fn found(self, i: &Inspected) -> (u64, &'static str) {
+        let Inspected { inspection: of, origin } = i;
+        match self {
+            Self::Conflicts => (of.conflicts.texts, "texts under several intents"),
+            Self::Duplicates => (of.folded.repeated_in_train + of.repeated_in_test, "repeated texts"),
+            Self::Leaks => (of.folded.test_seen_in_train, "test transcripts that occur in train"),
+            Self::Rejected => (origin.rejected.values().sum(), "rejected rows"),
+            Self::Assumed => (origin.assumed.notes().len() as u64, "assumptions"),
+            Self::RepeatedIds => (of.repeated_ids, "repeated ids"),
+            Self::SplitDialogues => (of.dialogues_across_splits, "dialogues in several splits"),
+            Self::Undated => {
+                (origin.retention.map_or(0, |r| r.dropped_undated), "transcripts without a time")
+            }
+        }
+    }
 }
 
 pub(crate) fn data(command: &Data) -> Result<ExitCode, Failure> {
@@ -89,20 +132,32 @@ fn synth(args: &Synth) -> Result<ExitCode, Failure> {
 fn inspect_data(args: &Inspect) -> Result<ExitCode, Failure> {
     let config = args.config.load()?;
     let found = inspect::inspect(&config)?;
+    let mut err = io::stderr().lock();
+    for note in found.origin.notes() {
+        // With standard error closed there is nobody to tell.
+        let _ = writeln!(err, "note: {}", visible(&note));
+    }
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &found)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", describe(&config.name, &found))?;
+        write!(out, "{}", visible(&describe(&config.name, &found)))?;
     }
-    Ok(ExitCode::SUCCESS)
+    out.flush()?;
+    let denied: Vec<(u64, &str)> =
+        args.deny.iter().map(|what| what.found(&found)).filter(|(n, _)| *n > 0).collect();
+    for (n, what) in &denied {
+        let _ = writeln!(err, "denied: {} {what}", thousands(*n));
+    }
+    Ok(if denied.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Names listed before "and N more".
 const SHOWN: usize = 6;
 
-fn describe(name: &str, i: &Inspection) -> String {
+fn describe(name: &str, found: &Inspected) -> String {
+    let Inspected { inspection: i, origin } = found;
     let spread = |s: &sottovoce::transcripts::inspect::Spread| {
         let (least, most) = (thousands(s.min), thousands(s.max));
         format!("{least} to {most}, mean {:.1}, median {:.1}, Gini {:.2}", s.mean, s.median, s.gini)
@@ -125,7 +180,7 @@ fn describe(name: &str, i: &Inspection) -> String {
     let mut labels: Vec<(String, u64)> = i.labels.clone().into_iter().collect();
     labels.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), name.clone()));
     let row = |key: &str, value: String| vec![format!("{key:<22}{value}")];
-    let rows = vec![
+    let mut rows = vec![
         row("transcripts", thousands(i.transcripts)),
         row("splits", counts(i.splits.iter().map(|(k, n)| (lower(format!("{k:?}")), *n)).collect())),
         row(
@@ -140,11 +195,45 @@ fn describe(name: &str, i: &Inspection) -> String {
         row("intents", format!("{}: {}", labels.len(), counts(labels))),
         row("texts, exact", duplicates(&i.exact)),
         row("texts, folded", duplicates(&i.folded)),
+        row(
+            "conflicts",
+            format!(
+                "{} texts under several intents, {} transcripts",
+                i.conflicts.texts, i.conflicts.transcripts
+            ),
+        ),
         row("repeated ids", thousands(i.repeated_ids)),
         row(
             "dialogues split",
             format!("{} over clients, {} over splits", i.dialogues_across_clients, i.dialogues_across_splits),
         ),
     ];
+    if !origin.files.is_empty() {
+        let file = |f: &sottovoce::transcripts::readers::FileRead| {
+            let formats: Vec<String> = f.formats.iter().map(|format| lower(format!("{format:?}"))).collect();
+            (format!("{} ({})", f.file, formats.join(", ")), f.accepted)
+        };
+        rows.push(row("files", counts(origin.files.iter().map(file).collect())));
+    }
+    let rejected: u64 = origin.rejected.values().sum();
+    if rejected > 0 {
+        rows.push(row(
+            "rejected rows",
+            counts(origin.rejected.iter().map(|(k, n)| (k.to_string(), *n)).collect()),
+        ));
+    }
+    if origin.unlabelled > 0 {
+        rows.push(row("turns without a label", thousands(origin.unlabelled)));
+    }
+    if origin.excluded > 0 {
+        rows.push(row("left out by intent", thousands(origin.excluded)));
+    }
+    if let Some(r) = origin.retention {
+        let (old, undated) = (thousands(r.dropped_old), thousands(r.dropped_undated));
+        rows.push(row("left out by retention", format!("{old} too old, {undated} without a time")));
+    }
+    if origin.assumed.drawn_test > 0 {
+        rows.push(row("drawn for test", thousands(origin.assumed.drawn_test)));
+    }
     table(&[name], &rows) + "\n"
 }

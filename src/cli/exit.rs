@@ -92,8 +92,9 @@ fn from_configuration(e: &ExperimentError) -> bool {
         e,
         E::Partition(_)
             | E::Synthetic(_)
-            | E::NoTrainingData
+            | E::NoTrainingData { .. }
             | E::NoTestData
+            | E::UnknownIntent { .. }
             | E::NoValidation
             | E::WeightCap { .. }
             | E::CohortTooLarge { .. }

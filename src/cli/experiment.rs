@@ -3,6 +3,7 @@
 use super::progress::{ProgressArgs, Show};
 use super::signals::Signals;
 use sottovoce::experiment::{Observer, Progress, Stage};
+use sottovoce::report::visible;
 use sottovoce::simulation::CheckpointError;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -38,6 +39,16 @@ impl Watch {
     /// The run is kept in this folder.
     pub(crate) fn keeping_in(self, out: Option<&Path>) -> Self {
         Self { out: out.map(Path::to_owned), ..self }
+    }
+
+    /// Says something of the data, whether progress is shown or not.
+    pub(crate) fn notes(&self, notes: &[String]) {
+        self.show.bar.suspend(|| {
+            for note in notes {
+                // With standard error closed there is nobody to tell.
+                let _ = writeln!(io::stderr(), "note: {}", visible(note));
+            }
+        });
     }
 
     /// Whether somebody asked to stop.

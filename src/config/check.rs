@@ -30,6 +30,26 @@ fn is_file(key: &str, path: &Path) -> Result<(), Invalid> {
     if path.is_file() { Ok(()) } else { Err(invalid(key, path.display(), "there is no such file")) }
 }
 
+/// What to do about a path that leads nowhere: a name beside it that looks like it, or where it starts.
+fn absent(path: &Path) -> String {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let near = beside
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .map(|other| (strsim::damerau_levenshtein(name, &other), other))
+        .min()
+        .filter(|(distance, _)| *distance <= 2.max(name.len() / 4));
+    let what = "there is no such file or folder";
+    match (near, std::env::current_dir()) {
+        (Some((_, other)), _) => format!("{what}; did you mean {}?", folder.join(other).display()),
+        (None, Ok(here)) if path.is_relative() => {
+            format!("{what}; relative paths start at {}", here.display())
+        }
+        _ => what.to_owned(),
+    }
+}
+
 fn within<T: PartialOrd + ToString + std::fmt::Display>(
     key: &str,
     value: T,
@@ -234,6 +254,9 @@ impl Config {
             (Some(_), None) => {}
         }
         share("data.validation_share", data.validation_share)?;
+        within("data.test_share", data.test_share.unwrap_or(0.0), 0.0, 0.5)?;
+        within("data.max_rejected", data.max_rejected, 0.0, 1.0)?;
+        within("data.max_row_bytes", data.max_row_bytes, 1 << 10, 1 << 30)?;
         if data.validation_share > 0.0 && data.train_on_validation {
             let expected = "what is held out for validation cannot be trained on: leave one of them out";
             return Err(invalid("data.train_on_validation", true, expected));
@@ -241,7 +264,7 @@ impl Config {
         for path in data.path.iter().chain(&data.also) {
             if !path.exists() {
                 let key = if Some(path) == data.path.as_ref() { "data.path" } else { "data.also" };
-                return Err(invalid(key, path.display(), "there is no such file or folder"));
+                return Err(invalid(key, path.display(), absent(path)));
             }
         }
         Ok(())

@@ -89,10 +89,14 @@ pub struct DataConfig {
     /// The files' format; found from their content where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Column names of tables, keys of JSON Lines.
+    /// Column names of tables, keys of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Columns>,
-    /// Language of rows that do not say theirs.
+    /// Encoding of the files, such as `gb18030`, `big5` or `windows-1252`. Without it UTF-8, UTF-16 and GB18030 are found
+    /// from the whole file, and others refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Language of rows that do not say theirs, a BCP 47 tag; found from their script where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
     /// What is one transcript: each labelled utterance, or each dialogue.
@@ -111,12 +115,25 @@ pub struct DataConfig {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     pub validation_share: f64,
+    /// Share of each intent that becomes test examples: of rows without a split, and where it is given of the training
+    /// transcripts as well. Rows without a split give 0.2 where it is absent, 0 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minimum" = 0, "maximum" = 0.5))]
+    pub test_share: Option<f64>,
     /// Trains on the validation split as well, where early stopping does not need it.
     #[serde(default)]
     pub train_on_validation: bool,
     /// Makes the first row that cannot be used an error.
     #[serde(default)]
     pub strict: bool,
+    /// Largest share of rows that may be unusable.
+    #[serde(default = "one_percent", skip_serializing_if = "is_one_percent")]
+    #[schemars(extend("minimum" = 0, "maximum" = 1))]
+    pub max_rejected: f64,
+    /// Longest row, bytes; a longer one cannot be used.
+    #[serde(default = "a_mebibyte", skip_serializing_if = "is_a_mebibyte")]
+    #[schemars(extend("minimum" = 1024, "maximum" = 1073741824))]
+    pub max_row_bytes: u64,
     /// The synthetic corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<SyntheticConfig>,
@@ -127,6 +144,22 @@ pub struct DataConfig {
 
 fn test_examples() -> u64 {
     2000
+}
+
+fn one_percent() -> f64 {
+    0.01
+}
+
+fn is_one_percent(share: &f64) -> bool {
+    *share == one_percent()
+}
+
+fn a_mebibyte() -> u64 {
+    1 << 20
+}
+
+fn is_a_mebibyte(bytes: &u64) -> bool {
+    *bytes == a_mebibyte()
 }
 
 /// Masking of personal data.

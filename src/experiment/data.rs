@@ -2,24 +2,25 @@
 
 use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
+use crate::experiment::origin::{known_intent, visit_files};
 use crate::experiment::outside::Outside;
 use crate::experiment::root;
 use crate::experiment::vectors::Vectors;
 use rayon::prelude::*;
-use serde::Serialize;
 use sottovoce_clients::{Featurised, Intake, Shards, StoredShards, SyntheticShards};
-use sottovoce_core::{Address, Checksum, ClientId, Layout, LayoutError, Purpose, Summing, sampling};
+use sottovoce_core::{Checksum, ClientId, Layout, LayoutError, Summing};
 use sottovoce_models::{
     EmbeddingBag, Examples, FrozenTable, LocalExamples, LowRank, Mlp, Model, SoftmaxRegression, TextCnn,
 };
 use sottovoce_transcripts::deident::{Policy, Redactor};
 use sottovoce_transcripts::partition::{Item, Pool, PoolBuilder, Scheme, partition, partition_like};
-use sottovoce_transcripts::readers::{self, FileRead, ReadReport, Source};
 use sottovoce_transcripts::retention::{Retention, RetentionReport};
 use sottovoce_transcripts::{Language, Split, Synthetic, Transcript};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+pub use crate::experiment::origin::Origin;
 
 /// Transcripts that are featurised together.
 const BATCH: usize = 8192;
@@ -63,22 +64,13 @@ pub struct Data {
     pub root: Option<LocalExamples>,
 }
 
-/// Where the data came from, for the manifest.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Origin {
-    /// Files with their digests.
-    pub files: Vec<FileRead>,
-    /// Rows that could not be used, by reason.
-    pub rejected: BTreeMap<readers::Reason, u64>,
-    /// What retention did, if configured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention: Option<RetentionReport>,
-}
-
 impl Data {
     /// Reads or makes the data, masks, featurises and deals them out.
     pub fn prepare(config: &Config) -> Result<Self, ExperimentError> {
         let mut data = Self::of_clients(config)?;
+        if let Some(name) = &config.evaluation.out_of_scope {
+            known_intent("evaluation.out_of_scope", name, data.labels.iter())?;
+        }
         data.root = root::root(config, &data)?;
         Ok(data)
     }
@@ -184,52 +176,6 @@ fn boxed(model: impl Model + 'static) -> Box<dyn Model> {
     Box::new(model)
 }
 
-/// Where the files of a configuration lie and how they are read.
-pub fn source(config: &Config) -> Source {
-    let data = &config.data;
-    let mut source = Source::new(data.path.iter().chain(&data.also).cloned());
-    source.format = data.format;
-    source.language = data.language;
-    source.strict = data.strict;
-    if let Some(columns) = &data.columns {
-        source.columns = columns.clone();
-    }
-    if let Some(unit) = data.unit {
-        source.unit = unit;
-    }
-    source
-}
-
-/// Hands every transcript of a configuration's files to `visit`, as the configuration wants it, with its number among
-/// all that were read, those that the configuration leaves out among them. Their number is what comes back beside the
-/// report.
-pub fn visit_files(
-    config: &Config,
-    visit: &mut dyn FnMut(usize, Transcript) -> ControlFlow<()>,
-) -> Result<(ReadReport, usize), ExperimentError> {
-    let (data, mut read) = (&config.data, 0);
-    let report = readers::read(&source(config), &mut |mut transcript| {
-        read += 1;
-        if data.exclude_intents.contains(&transcript.intent) {
-            return ControlFlow::Continue(());
-        }
-        if data.clients_are_domains {
-            transcript.client.clone_from(&transcript.domain);
-        }
-        if data.validation_share > 0.0 && transcript.split == Split::Train {
-            let address = Address::new(config.seed, Purpose::Validation).client(read as u64 - 1);
-            if sampling::chance(&mut address.stream(), data.validation_share) {
-                transcript.split = Split::Validation;
-            }
-        }
-        if data.train_on_validation && transcript.split == Split::Validation {
-            transcript.split = Split::Train;
-        }
-        visit(read - 1, transcript)
-    });
-    Ok((report.map_err(ExperimentError::Read)?, read))
-}
-
 /// Featurised transcripts by split, and their metadata; the text is gone.
 #[derive(Default)]
 struct Collected {
@@ -267,7 +213,7 @@ impl Collected {
 fn from_files(config: &Config, intake: Intake, outside: Outside) -> Result<Data, ExperimentError> {
     let mut all = Collected::default();
     let (vectors, mut fault) = (Vectors::open(config)?, None);
-    let (report, read) = visit_files(config, &mut |number, transcript| {
+    let read = visit_files(config, &mut |number, transcript| {
         match vectors.as_ref().map(|v| v.unit(number)).transpose() {
             Ok(vector) => all.push(&intake, transcript, vector.flatten()),
             Err(e) => fault = Some(e),
@@ -278,9 +224,9 @@ fn from_files(config: &Config, intake: Intake, outside: Outside) -> Result<Data,
         return Err(fault.into());
     }
     if let Some(vectors) = vectors {
-        vectors.all_read(read)?;
+        vectors.all_read(read.transcripts)?;
     }
-    let origin = Origin { files: report.files, rejected: report.reasons, ..Origin::default() };
+    let origin = Origin::of(read);
     deal(config, intake, all, origin, outside)
 }
 
@@ -317,7 +263,7 @@ fn deal(
         (features(Split::Train), features(Split::Validation), features(Split::Test));
     let pool = all.pool.finish();
     if pool.train.is_empty() {
-        return Err(ExperimentError::NoTrainingData);
+        return Err(ExperimentError::NoTrainingData { why: origin.why_nothing(config) });
     }
     let model = model(config, pool.labels.len(), outside.table.clone())?;
     let scheme = config.partition.unwrap_or(Scheme::Natural {});

@@ -2,7 +2,8 @@
 
 use crate::config::{Config, ModelConfig, RootConfig};
 use crate::experiment::ExperimentError;
-use crate::experiment::data::{Data, source};
+use crate::experiment::data::Data;
+use crate::experiment::origin::source;
 use serde::{Deserialize, Serialize};
 use sottovoce_core::{Checksum, Digest};
 use sottovoce_simulation::world::Availability;

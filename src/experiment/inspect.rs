@@ -2,20 +2,35 @@
 
 use crate::config::Config;
 use crate::experiment::ExperimentError;
-use crate::experiment::data::visit_files;
+use crate::experiment::data::intake;
+use crate::experiment::origin::{Origin, known_intent, visit_files};
+use serde::Serialize;
 use sottovoce_transcripts::inspect::{Inspection, Inspector};
 use sottovoce_transcripts::partition::{PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::{Split, Synthetic, Transcript};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-/// Reads or makes the data twice: once to deal them out, once to look at them.
-pub fn inspect(config: &Config) -> Result<Inspection, ExperimentError> {
+/// What a run would use, and where it came from.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inspected {
+    /// The transcripts that are left, and their partition.
+    #[serde(flatten)]
+    pub inspection: Inspection,
+    /// Files, rejected rows, what was assumed and left out.
+    pub origin: Origin,
+}
+
+/// Reads or makes the data twice, as a run would have them: once to deal them out, once to look at them.
+pub fn inspect(config: &Config) -> Result<Inspected, ExperimentError> {
     let mut pool = PoolBuilder::default();
-    visit(config, &mut |t| pool.push(&t))?;
+    let origin = visit(config, &mut |t| pool.push(&t))?;
     let pool = pool.finish();
     if pool.train.is_empty() {
-        return Err(ExperimentError::NoTrainingData);
+        return Err(ExperimentError::NoTrainingData { why: origin.why_nothing(config) });
+    }
+    if let Some(name) = &config.evaluation.out_of_scope {
+        known_intent("evaluation.out_of_scope", name, pool.labels.iter())?;
     }
     let scheme = config.partition.unwrap_or(Scheme::Natural {});
     let dealt = partition(&scheme, &pool.train, &pool, config.seed)?;
@@ -33,7 +48,7 @@ pub fn inspect(config: &Config) -> Result<Inspection, ExperimentError> {
         *place += 1;
         inspector.observe(&t, owner);
     })?;
-    Ok(inspector.finish())
+    Ok(Inspected { inspection: inspector.finish(), origin })
 }
 
 fn owner_of(shards: &[Vec<u32>], items: usize) -> Vec<Option<u32>> {
@@ -46,18 +61,28 @@ fn owner_of(shards: &[Vec<u32>], items: usize) -> Vec<Option<u32>> {
     owners
 }
 
-fn visit(config: &Config, f: &mut dyn FnMut(Transcript)) -> Result<(), ExperimentError> {
-    let Some(synthetic) = &config.data.synthetic else {
-        visit_files(config, &mut |_, t| {
+/// Hands over what retention keeps.
+fn visit(config: &Config, f: &mut dyn FnMut(Transcript)) -> Result<Origin, ExperimentError> {
+    let (intake, mut retention) = (intake(config), Default::default());
+    let mut origin = Origin::default();
+    let mut keep = |t: Transcript| {
+        if intake.keeps(&t, &mut retention) {
             f(t);
+        }
+    };
+    if let Some(synthetic) = &config.data.synthetic {
+        let corpus = Synthetic::new(synthetic.clone())?;
+        for client in 0..synthetic.clients {
+            corpus.transcripts(config.seed, client).into_iter().for_each(&mut keep);
+        }
+        corpus.test(config.seed, config.data.test_examples).into_iter().for_each(keep);
+    } else {
+        let read = visit_files(config, &mut |_, t| {
+            keep(t);
             ControlFlow::Continue(())
         })?;
-        return Ok(());
-    };
-    let corpus = Synthetic::new(synthetic.clone())?;
-    for client in 0..synthetic.clients {
-        corpus.transcripts(config.seed, client).into_iter().for_each(&mut *f);
+        origin = Origin::of(read);
     }
-    corpus.test(config.seed, config.data.test_examples).into_iter().for_each(f);
-    Ok(())
+    origin.retention = intake.retention.is_some().then_some(retention);
+    Ok(origin)
 }

@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod journal;
 pub mod lock;
 mod manifest;
+pub mod origin;
 pub mod outside;
 pub mod record;
 mod root;
@@ -24,6 +25,7 @@ pub mod verify;
 
 pub use data::Data;
 pub use lock::{Lock, LockError};
+pub use origin::Origin;
 pub use outside::TableError;
 pub use record::Record;
 pub use root::RootError;
@@ -57,13 +59,27 @@ pub enum ExperimentError {
     #[error("data.synthetic: {0}")]
     Synthetic(#[from] SyntheticError),
     /// Nothing to learn from.
-    #[error(
-        "no training transcript is left; look at data.path, retention and the splits with `sottovoce data inspect`"
-    )]
-    NoTrainingData,
+    #[error("no training transcript is left: {why}")]
+    NoTrainingData {
+        /// What became of those that were read.
+        why: String,
+    },
     /// Nothing to evaluate on.
-    #[error("no test transcript; add a test file to data.path, or rows whose split is test")]
+    #[error(
+        "no test transcript; add a test file to data.path, or rows whose split is test, or draw them from training with \
+         data.test_share = 0.2, which takes from intents with several texts"
+    )]
     NoTestData,
+    /// A key names an intent that the data do not have.
+    #[error("{key} = {name:?}: no transcript has this intent{}", near.as_ref().map_or(String::new(), |n| format!("; did you mean {n:?}?")))]
+    UnknownIntent {
+        /// The key.
+        key: &'static str,
+        /// As configured.
+        name: String,
+        /// The intent that looks most like it.
+        near: Option<String>,
+    },
     /// Early stopping without a split to look at.
     #[error("rounds.early_stopping needs a validation split, and the data have none")]
     NoValidation,

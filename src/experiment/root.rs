@@ -2,10 +2,11 @@
 
 use crate::config::{Config, RootConfig};
 use crate::experiment::ExperimentError;
-use crate::experiment::data::{Data, intake, source};
+use crate::experiment::data::{Data, intake};
+use crate::experiment::origin::source;
 use sottovoce_core::{Address, Purpose};
 use sottovoce_models::{Examples, LocalExamples};
-use sottovoce_transcripts::{Synthetic, Transcript, readers};
+use sottovoce_transcripts::{Split, Synthetic, Transcript, readers};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -57,6 +58,9 @@ pub(crate) fn root(config: &Config, data: &Data) -> Result<Option<LocalExamples>
 fn read(config: &Config, path: PathBuf) -> Result<Vec<Transcript>, ExperimentError> {
     let mut own = source(config);
     own.paths = vec![path];
+    // All of them are the server's to train on.
+    own.split = Some(Split::Train);
+    own.draw = None;
     let mut all = Vec::new();
     let report = readers::read(&own, &mut |transcript| {
         all.push(transcript);

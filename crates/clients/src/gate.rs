@@ -21,7 +21,7 @@ use sottovoce_core::{Checksum, LedgerLine, Outbound};
 /// use sottovoce_clients::Gate;
 /// use sottovoce_transcripts::{Language, Split, Transcript};
 /// let transcript = Transcript {
-///     id: String::new(), client: None, language: Language::En, timestamp: None, domain: None,
+///     id: String::new(), client: None, language: Language::EN, timestamp: None, domain: None,
 ///     split: Split::Train, turns: vec![], intent: String::new(),
 /// };
 /// let mut gate = Gate::default();

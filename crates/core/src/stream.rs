@@ -56,6 +56,8 @@ pub enum Purpose {
     Validation = 22,
     /// Transcripts of the server's own.
     Root = 23,
+    /// Which transcripts without a split become test; slot = place among the texts of the intent, client = intent.
+    TestShare = 24,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

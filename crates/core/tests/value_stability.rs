@@ -56,6 +56,7 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::Failure, 0x8dd2_5338_d077_3b22, 0x1847_aa0e),
     (Purpose::Validation, 0xb917_b758_9847_0a21, 0xda63_2bdf),
     (Purpose::Root, 0xe523_feef_01b9_3502, 0xf682_809d),
+    (Purpose::TestShare, 0x28ff_5a0f_d95e_5dfb, 0xf72b_b1aa),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -67,7 +68,7 @@ fn is_known(purpose: Purpose) -> bool {
             true
         }
         Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Sweep | Test => true,
-        Device | Pace | Availability | Churn | Failure | Validation | Root => true,
+        Device | Pace | Availability | Churn | Failure | Validation | Root | TestShare => true,
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Featuriser {
     starts: Vec<usize>,
     gram: Vec<u8>,
     sorted: Vec<u32>,
+    /// Characters of texts that have no letters and digits.
+    signs: String,
 }
 
 impl std::fmt::Debug for Featuriser {
@@ -95,6 +97,12 @@ fn is_han(c: char) -> bool {
     matches!(u32::from(c), 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x323af | 0x3005 | 0x3007)
 }
 
+/// A character that is seen, other than a letter or digit.
+fn is_sign(c: char) -> bool {
+    let unseen = c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}');
+    !unseen && !c.is_alphanumeric()
+}
+
 impl Featuriser {
     /// A featuriser of that configuration.
     pub fn new(config: FeatureConfig) -> Self {
@@ -105,16 +113,28 @@ impl Featuriser {
             starts: Vec::new(),
             gram: Vec::new(),
             sorted: Vec::new(),
+            signs: String::new(),
         }
     }
 
     /// Writes the buckets of `texts` (the customer's turns, say) to `into`, ascending or, as a sequence, in the order of
-    /// the texts, and returns the scale that each of them counts with. Text without letters or digits has no features and scale 0.
+    /// the texts, and returns the scale that each of them counts with. Where there are no letters and digits at all (👍, ??), every
+    /// character that is seen is a word; a blank text has no features and scale 0.
     pub fn features<'t>(&mut self, texts: impl IntoIterator<Item = &'t str>, into: &mut Vec<u32>) -> Scale {
         into.clear();
+        self.signs.clear();
         for text in texts {
             self.normalise(text);
             self.ngrams(into);
+            if into.is_empty() {
+                self.signs.extend(self.text.chars().filter(|c| is_sign(*c) || c.is_alphanumeric()));
+            }
+        }
+        if into.is_empty() && !self.signs.contains(char::is_alphanumeric) {
+            let buckets = self.config.buckets;
+            into.extend(
+                self.signs.chars().map(|c| bucket(c.encode_utf8(&mut [0; 4]).as_bytes(), WORD, buckets)),
+            );
         }
         if self.config.sequence > 0 {
             into.truncate(self.config.sequence as usize);
@@ -304,14 +324,24 @@ mod tests {
             let cut = FeatureConfig { sequence: most, ..config() };
             assert_eq!(of(&cut, "My app闪退, my APP红包?").0, tokens[..tokens.len().min(most as usize)]);
         }
-        assert_eq!(of(&sequence, "?!"), (vec![], 0.0));
+        assert_eq!(of(&sequence, "?!").0.len(), 2);
     }
 
     #[test]
-    fn text_without_letters_has_no_features() {
-        for text in ["", "   ", "?!…", "😀👍", "\u{0}\u{feff}"] {
+    fn signs_are_words_where_there_are_no_letters() {
+        for text in ["", "   ", "\u{0}\u{feff}"] {
             assert_eq!(of(&config(), text), (vec![], 0.0));
         }
+        let thumb = bucket("👍".as_bytes(), WORD, 1 << 20);
+        assert_eq!(of(&config(), " 👍 👍\n"), (vec![thumb, thumb], 1.0 / 2.0));
+        assert_ne!(of(&config(), "👍").0, of(&config(), "👎").0);
+        assert_ne!(of(&config(), "?").0, of(&config(), "!").0);
+        // Beside letters they say nothing, in whatever turn, and letters that no n-gram takes are none.
+        let mut several = Vec::new();
+        Featuriser::new(config()).features(["👍", "ok"], &mut several);
+        assert_eq!(several, of(&config(), "ok").0);
+        let han_only = FeatureConfig { word_ngrams: 0, char_ngrams: [0, 0], ..config() };
+        assert_eq!(of(&han_only, "ok!").0, [0u32; 0]);
     }
 
     /// Independent generator: `sklearn.utils.murmurhash3_32(gram, seed, positive=True)` of scikit-learn.

@@ -21,7 +21,7 @@ fn texts() -> Vec<(&'static str, Vec<Piece>)> {
         ("\u{3400}\u{4dbf}\u{4e00}\u{9fff}\u{fa0e}\u{20000}\u{323af}", vec![Han("㐀䶿一鿿﨎𠀀𲎯")]),
         ("ぁ中ア\u{a000}한국", vec![Word("ぁ"), Han("中"), Word("ア\u{a000}한국")]),
         ("x", vec![Word("x")]),
-        ("?! …", vec![]),
+        ("\u{2003} \n", vec![]),
     ]
 }
 

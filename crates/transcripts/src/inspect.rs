@@ -33,6 +33,15 @@ pub struct Duplicates {
     pub test_seen_in_train: u64,
 }
 
+/// Equal texts, folded, with different labels: no classifier gets all of them right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Conflicts {
+    /// Different texts that have more than one label.
+    pub texts: u64,
+    /// Transcripts with such a text.
+    pub transcripts: u64,
+}
+
 /// Summary of a data set and its partition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspection {
@@ -63,6 +72,10 @@ pub struct Inspection {
     pub exact: Duplicates,
     /// Customer texts that are equal after NFKC, lower case and folding of white space.
     pub folded: Duplicates,
+    /// Test transcripts beyond the first of their folded text.
+    pub repeated_in_test: u64,
+    /// Folded texts under several labels.
+    pub conflicts: Conflicts,
     /// Ids that more than one transcript has.
     pub repeated_ids: u64,
     /// Dialogues (the part of an id before its last `/`) with turns at more than one client.
@@ -74,7 +87,7 @@ pub struct Inspection {
 /// A 128-bit BLAKE3 hash: what stands for a text or an id.
 type Hash = [u8; 16];
 
-/// Collects an [`Inspection`] while transcripts stream by. Memory: about 120 bytes a transcript.
+/// Collects an [`Inspection`] while transcripts stream by. Memory: about 140 bytes a transcript.
 #[derive(Debug, Default)]
 pub struct Inspector {
     /// Training transcripts of each client by label.
@@ -86,6 +99,7 @@ pub struct Inspector {
     labels: BTreeMap<String, (u32, u64)>,
     exact: Vec<(Hash, Split)>,
     folded: Vec<(Hash, Split)>,
+    labelled: Vec<(Hash, u32)>,
     ids: Vec<Hash>,
     dialogues: Vec<(Hash, Option<u32>, Split)>,
 }
@@ -101,6 +115,7 @@ impl Inspector {
         let number = self.labels.len() as u32;
         let label = self.labels.entry(transcript.intent.clone()).or_insert((number, 0));
         label.1 += 1;
+        let number_of_label = label.0;
         match client.and_then(|c| self.shards.get_mut(c as usize)) {
             Some(shard) if transcript.split == Split::Train => *shard.entry(label.0).or_default() += 1,
             Some(_) => {}
@@ -112,6 +127,7 @@ impl Inspector {
         let (exact, folded) = text_hashes(transcript);
         self.exact.push((exact, transcript.split));
         self.folded.push((folded, transcript.split));
+        self.labelled.push((folded, number_of_label));
         self.ids.push(hash(transcript.id.as_bytes()));
         let dialogue = transcript.id.rsplit_once('/').map_or(transcript.id.as_str(), |(d, _)| d);
         self.dialogues.push((hash(dialogue.as_bytes()), client, transcript.split));
@@ -136,7 +152,9 @@ impl Inspector {
             splits: self.splits,
             labels: self.labels.into_iter().map(|(name, (_, n))| (name, n)).collect(),
             exact: duplicates(self.exact),
+            repeated_in_test: repeated_in_test(&mut self.folded),
             folded: duplicates(self.folded),
+            conflicts: conflicts(self.labelled),
             repeated_ids,
             dialogues_across_clients,
             dialogues_across_splits,
@@ -190,6 +208,23 @@ fn duplicates(mut texts: Vec<(Hash, Split)>) -> Duplicates {
             found.in_train_and_test += 1;
             found.test_seen_in_train += test;
         }
+    }
+    found
+}
+
+fn repeated_in_test(texts: &mut [(Hash, Split)]) -> u64 {
+    texts.sort_unstable();
+    let same = texts.chunk_by(|a, b| a == b).filter(|same| same[0].1 == Split::Test);
+    same.map(|same| same.len() as u64 - 1).sum()
+}
+
+fn conflicts(mut texts: Vec<(Hash, u32)>) -> Conflicts {
+    texts.sort_unstable();
+    let several = |same: &&[(Hash, u32)]| same.first().map(|t| t.1) != same.last().map(|t| t.1);
+    let mut found = Conflicts::default();
+    for same in texts.chunk_by(|a, b| a.0 == b.0).filter(several) {
+        found.texts += 1;
+        found.transcripts += same.len() as u64;
     }
     found
 }

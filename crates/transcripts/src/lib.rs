@@ -4,11 +4,13 @@
 
 pub mod deident;
 pub mod inspect;
+mod language;
 pub mod partition;
 pub mod readers;
 pub mod retention;
 pub mod synthetic;
 pub mod transcript;
 
+pub use language::Language;
 pub use synthetic::{Synthetic, SyntheticConfig};
-pub use transcript::{Language, Speaker, Split, Transcript, Turn};
+pub use transcript::{Speaker, Split, Transcript, Turn};

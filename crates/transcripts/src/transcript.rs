@@ -1,5 +1,6 @@
 //! A transcript: what a customer and a support desk said to each other, and what the customer wanted.
 
+use crate::Language;
 use serde::{Deserialize, Serialize};
 
 /// Who said a turn.
@@ -29,18 +30,6 @@ impl std::fmt::Debug for Turn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}: {} bytes", self.speaker, self.text.len())
     }
-}
-
-/// Main language of a transcript; code-switching inside is allowed.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Language {
-    /// Chinese.
-    Zh,
-    /// English.
-    En,
 }
 
 /// Which part of a data set a transcript belongs to.

@@ -1,6 +1,6 @@
 //! Inspection: exact figures on a hand-made set, and the published ones of real sets.
 
-use sottovoce_transcripts::inspect::{Duplicates, inspect};
+use sottovoce_transcripts::inspect::{Conflicts, Duplicates, inspect};
 use sottovoce_transcripts::partition::{PoolBuilder, Scheme, partition};
 use sottovoce_transcripts::readers::{Source, read};
 use sottovoce_transcripts::{Language, Speaker, Split, Transcript, Turn};
@@ -11,7 +11,7 @@ fn said(id: &str, text: &str, intent: &str, split: Split) -> Transcript {
     Transcript {
         id: id.into(),
         client: None,
-        language: Language::En,
+        language: Language::EN,
         timestamp: None,
         domain: None,
         split,
@@ -45,11 +45,28 @@ fn figures_of_a_small_set_are_exact() {
         got.folded,
         Duplicates { distinct: 2, repeated_in_train: 2, in_train_and_test: 1, test_seen_in_train: 2 }
     );
+    // Folded, "bye" is three times in train and test each twice; no text has two labels.
+    assert_eq!((got.repeated_in_test, got.conflicts), (1, Conflicts::default()));
     assert_eq!((got.repeated_ids, got.dialogues_across_clients, got.dialogues_across_splits), (1, 2, 1));
     assert_eq!(got.labels.get("leave"), Some(&4));
     let json = serde_json::to_string(&got).unwrap();
     assert!(!json.contains("bye") && !json.contains("there"), "text in a summary");
     assert!(json.contains("\"en\":6"));
+}
+
+#[test]
+fn a_text_under_several_labels_is_a_conflict() {
+    let set = [
+        said("a", "Good afternoon", "greet", Split::Train),
+        said("b", "good  afternoon ", "bye", Split::Test),
+        said("c", "good afternoon", "greet", Split::Train),
+        said("d", "see you", "bye", Split::Train),
+        said("e", "see you", "bye", Split::Train),
+        said("f", "well", "greet", Split::Train),
+        said("g", "well", "bye", Split::Train),
+    ];
+    let got = inspect(1, set.iter().map(|t| (t, Some(0))));
+    assert_eq!(got.conflicts, Conflicts { texts: 2, transcripts: 5 });
 }
 
 #[test]

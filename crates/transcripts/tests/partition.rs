@@ -14,7 +14,7 @@ fn items(n: usize, labels: u32, keys: u32) -> Vec<Item> {
             Item {
                 label: x % labels,
                 client_key: Some((x / 7) % keys),
-                language: if x % 3 == 0 { Language::En } else { Language::Zh },
+                language: if x % 3 == 0 { Language::EN } else { Language::ZH },
                 domain: Some((x / 11) % keys),
                 timestamp: Some(i64::from(x % 1_000)),
             }
@@ -210,7 +210,7 @@ fn numbers_of_names_do_not_depend_on_the_order_of_rows() {
     let row = |i: usize| Transcript {
         id: i.to_string(),
         client: Some(format!("desk-{}", i % 3)),
-        language: Language::En,
+        language: Language::EN,
         timestamp: None,
         domain: (i != 4).then(|| format!("line-{}", i % 2)),
         split: if i == 5 { Split::Test } else { Split::Train },

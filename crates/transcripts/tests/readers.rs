@@ -1,7 +1,7 @@
 //! Readers on small inputs of every format, and on bad ones: rejected with a place, never guessed at.
 
 use sottovoce_transcripts::readers::{
-    Format, Place, ReadError, ReadReport, Reason, Source, Unit, files_of, read, read_stream,
+    Field, Format, Place, ReadError, ReadReport, Reason, Source, Unit, files_of, read, read_stream,
 };
 use sottovoce_transcripts::{Language, Speaker, Split, Transcript};
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ fn stream(source: &Source, name: &str, input: impl Read) -> Got {
 }
 
 fn english() -> Source {
-    Source { language: Some(Language::En), ..Source::new(["unused"]) }
+    Source { language: Some(Language::EN), ..Source::new(["unused"]) }
 }
 
 fn places(report: &ReadReport) -> Vec<(Place, Reason)> {
@@ -30,7 +30,7 @@ fn places(report: &ReadReport) -> Vec<(Place, Reason)> {
 fn json_lines_reject_what_cannot_be_used() {
     let mut text = b"\xEF\xBB\xBF".to_vec();
     for line in [
-        &br#"{"text": "one", "intent": "a", "extra": {"deep": [1]}, "id": 7, "timestamp": 12, "client": null}"#[..],
+        &br#"{"text": "one", "intent": "a", "extra": {"deep": [1]}, "id": 7, "timestamp": 1772359200, "client": null}"#[..],
         br#"{"text": "no label"}"#,
         br#"{"text": "null label", "intent": null}"#,
         br#"{"text": "empty label", "intent": " "}"#,
@@ -43,7 +43,7 @@ fn json_lines_reject_what_cannot_be_used() {
         br#"{"text": "broken"#,
         br#"{"text": 5, "intent": "a"}"#,
         b"{\"text\": \"\xFF\xFE\", \"intent\": \"a\"}",
-        br#"{"text": "x", "intent": "a", "lang": "fr"}"#,
+        br#"{"text": "x", "intent": "a", "lang": "xx"}"#,
         br#"{"text": "x", "intent": "a", "split": "holdout"}"#,
         br#"{"text": "x", "intent": "a", "timestamp": "noon"}"#,
         b"",
@@ -80,7 +80,7 @@ fn json_lines_reject_what_cannot_be_used() {
         ("test.jsonl:18", "b", Split::Validation),
     ];
     assert_eq!(seen, want);
-    assert_eq!((got[0].timestamp, report.rejected_total()), (Some(12), 15));
+    assert_eq!((got[0].timestamp, report.rejected_total()), (Some(1_772_359_200), 15));
 
     // CRLF changes nothing.
     let crlf = String::from_utf8_lossy(&text).replace('\n', "\r\n").replace('\u{fffd}', "");
@@ -96,9 +96,15 @@ fn json_lines_reject_what_cannot_be_used() {
 }
 
 #[test]
-fn a_number_without_a_list_is_no_label() {
-    let (got, report) = stream(&english(), "test.jsonl", &br#"{"text": "x", "intent": 0}"#[..]).unwrap();
-    assert_eq!((got.len(), report.reasons.get(&Reason::LabelOutOfRange)), (0, Some(&1)));
+fn a_number_without_a_list_is_the_name_of_a_class() {
+    let rows = br#"{"text": "x", "intent": 0}
+{"text": "y", "label": 12.0}
+{"text": "z", "intent": true}
+{"text": "w", "intent": 0.5}
+"#;
+    let (got, report) = stream(&english(), "test.jsonl", &rows[..]).unwrap();
+    assert_eq!(got.iter().map(|t| t.intent.as_str()).collect::<Vec<_>>(), ["0", "12", "true"]);
+    assert_eq!(report.reasons, [(Reason::LabelOutOfRange, 1)].into());
 }
 
 #[test]
@@ -123,7 +129,7 @@ fn dialogues_are_read_whole_or_by_turn() {
     let source = Source::new(["unused"]);
     let (got, report) = stream(&source, "transcripts_test.jsonl", row.as_bytes()).unwrap();
     assert_eq!((got.len(), report.unlabelled), (1, 1));
-    assert_eq!((got[0].id.as_str(), got[0].intent.as_str(), got[0].language), ("d/0", "greet", Language::Zh));
+    assert_eq!((got[0].id.as_str(), got[0].intent.as_str(), got[0].language), ("d/0", "greet", Language::ZH));
     let whole = Source { unit: Unit::Dialogue, ..source };
     let (got, _) = stream(&whole, "transcripts_test.jsonl", row.as_bytes()).unwrap();
     let speakers: Vec<_> = got[0].turns.iter().map(|t| t.speaker).collect();
@@ -132,28 +138,33 @@ fn dialogues_are_read_whole_or_by_turn() {
 
 #[test]
 fn tables_are_read_by_column_names() {
-    let csv = "\u{feff}when,what,label,who\r\n5,\"a, \"\"b\"\"\r\nc\",x,k\r\n,plain,y,\r\n1,short,z\r\n1,too,many,z,k\r\nnoon,t,z,k\r\n6,,z,k\r\n";
+    let csv = "\u{feff}when,what,label,who\r\n1772359200,\"a, \"\"b\"\"\r\nc\",x,k\r\n,plain,y,\r\n1,short,z\r\n1,too,many,z,k\r\nnoon,t,z,k\r\n6,t,z,k\r\n6,,z,k\r\n";
     let columns =
         serde_json::from_str(r#"{"text": "what", "intent": "label", "client": "who", "timestamp": "when"}"#)
             .unwrap();
     let source = Source { columns, ..english() };
     let (got, report) = stream(&source, "x/train.csv", csv.as_bytes()).unwrap();
     assert_eq!(got[0].turns[0].text, "a, \"b\"\r\nc");
-    assert_eq!((got[0].timestamp, got[0].client.as_deref()), (Some(5), Some("k")));
+    assert_eq!((got[0].timestamp, got[0].client.as_deref()), (Some(1_772_359_200), Some("k")));
     assert_eq!((got[1].timestamp, got[1].client.as_deref(), got[1].intent.as_str()), (None, None, "y"));
     let want = [
         (5, Reason::WrongColumns),
         (6, Reason::WrongColumns),
         (7, Reason::BadTimestamp),
-        (8, Reason::EmptyText),
+        (8, Reason::ImpossibleTime),
+        (9, Reason::EmptyText),
     ]
     .map(|(l, r)| (Place::Line(l), r));
     assert_eq!(places(&report), want);
+    let columns = serde_json::from_str(r#"{"text": "what"}"#).unwrap();
+    let source = Source { columns, ..english() };
     let tsv = "what\tlabel\na \"quote\tx\n";
     let (got, _) = stream(&source, "dev.tsv", tsv.as_bytes()).unwrap();
     assert_eq!((got[0].turns[0].text.as_str(), got[0].split), ("a \"quote", Split::Validation));
     let error = stream(&source, "dev.tsv", &b"text\tintent\n"[..]).unwrap_err();
-    assert!(matches!(error, ReadError::MissingColumn { ref column, .. } if column == "what"));
+    assert!(
+        matches!(error, ReadError::MissingColumn { field: Field::Text, ref named, .. } if named.as_deref() == Some("what"))
+    );
 }
 
 #[test]

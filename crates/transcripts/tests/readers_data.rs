@@ -118,7 +118,7 @@ fn native_tables_equal_the_converted() {
         return;
     };
     let columns = serde_json::from_str(r#"{"intent": "label_text"}"#).unwrap();
-    let zh = Some(sottovoce_transcripts::Language::Zh);
+    let zh = Some(sottovoce_transcripts::Language::ZH);
     let (native, _) = all(&Source { columns, language: zh, ..Source::new([paths[0].clone()]) });
     let (converted, _) = all(&Source::new([paths[1].clone()]));
     let rows = |set: &[Transcript]| {
@@ -185,7 +185,7 @@ fn native_documents_equal_the_converted() {
 fn keys_of_json_lines_can_be_named() {
     let Some(paths) = data(&["native/dstc11_intents/banking_test-utterances.jsonl"]) else { return };
     let columns = serde_json::from_str(r#"{"text": "utterance", "id": "utterance_id"}"#).unwrap();
-    let english = Some(sottovoce_transcripts::Language::En);
+    let english = Some(sottovoce_transcripts::Language::EN);
     let (got, report) = all(&Source { columns, language: english, ..Source::new(paths) });
     assert_eq!((got.len() > 300, report.rejected_total(), got[0].id.as_str()), (true, 0, "banking_279"));
 }

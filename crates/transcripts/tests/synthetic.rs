@@ -135,7 +135,7 @@ fn every_intent_occurs_in_both_languages() {
     });
     let seen: BTreeSet<_> = c.test(1, 6000).into_iter().map(|t| (t.language, t.intent)).collect();
     for intent in Synthetic::intents() {
-        for language in [Language::Zh, Language::En] {
+        for language in [Language::ZH, Language::EN] {
             assert!(seen.contains(&(language, intent.to_owned())), "{intent} in {language:?}");
         }
     }
@@ -155,7 +155,7 @@ fn clients_follow_the_volumes_and_shares() {
         profiles.iter().filter(|p| f(p.language)).count() as f64 / profiles.len() as f64
     };
     assert!((share(&|l| l.is_none()) - 0.1).abs() < 0.02);
-    assert!((share(&|l| l == Some(Language::Zh)) - 0.9 * 0.75).abs() < 0.03);
+    assert!((share(&|l| l == Some(Language::ZH)) - 0.9 * 0.75).abs() < 0.03);
     let sizes: Vec<f64> = profiles.iter().map(|p| p.num_transcripts as f64).collect();
     let mean = sizes.iter().sum::<f64>() / sizes.len() as f64;
     assert!((mean - 100.0).abs() < 5.0, "{mean}");

@@ -36,7 +36,8 @@ impl Trace {
     /// Stretches may come in any order, and overlap. With `repeat_seconds` the trace begins again after so long.
     pub fn parse(text: &str, repeat_seconds: Option<f64>) -> Result<Self, TraceError> {
         let mut lines = text.lines().enumerate();
-        if lines.next().map(|(_, head)| head.trim()) != Some("device,from,to") {
+        if lines.next().map(|(_, head)| head.trim_start_matches('\u{feff}').trim()) != Some("device,from,to")
+        {
             return Err(TraceError::Head);
         }
         let mut devices: BTreeMap<&str, Vec<Range<Micros>>> = BTreeMap::new();
@@ -151,6 +152,8 @@ mod tests {
         assert_eq!(error(""), TraceError::Head);
         assert_eq!(error("client,from,to\n"), TraceError::Head);
         assert_eq!(error("device,from,to\n"), TraceError::Empty);
+        // Spreadsheets begin a file with a byte order mark.
+        assert_eq!(error("\u{feff}device,from,to\r\n"), TraceError::Empty);
         for line in ["a,1", "a,1,2,3", "a,x,2", "a,2,1", "a,1,1", "a,-1,1", "a,nan,1", "a,0,inf"] {
             assert_eq!(
                 error(&format!("device,from,to\na,0,1\n{line}\n")),

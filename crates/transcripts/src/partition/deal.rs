@@ -16,21 +16,19 @@ pub(super) type Shards = Vec<Vec<u32>>;
 
 /// A key that clients go by.
 #[derive(Clone, Copy)]
-pub(super) enum ByKey {
+pub(super) enum ByKey<'a> {
     Client,
     Domain,
-    Language,
+    /// By the place in these languages, ascending.
+    Language(&'a [Language]),
 }
 
-impl ByKey {
+impl ByKey<'_> {
     pub(super) fn of(self, item: &Item) -> Option<u32> {
         match self {
             Self::Client => item.client_key,
             Self::Domain => item.domain,
-            Self::Language => Some(match item.language {
-                Language::Zh => 0,
-                Language::En => 1,
-            }),
+            Self::Language(all) => all.binary_search(&item.language).ok().map(|place| place as u32),
         }
     }
 
@@ -39,7 +37,7 @@ impl ByKey {
         let items = all.len();
         match self {
             Self::Domain => PartitionError::NoDomains { missing, items, first },
-            Self::Client | Self::Language => PartitionError::NoClientKeys { missing, items, first },
+            Self::Client | Self::Language(_) => PartitionError::NoClientKeys { missing, items, first },
         }
     }
 }

@@ -30,7 +30,8 @@ pub enum PartitionError {
     },
     /// Some items carry no natural client key.
     #[error(
-        "{missing} of {items} items have no client key, the first is item {first}: choose another scheme"
+        "{missing} of {items} items have no client key, the first is item {first}: choose another scheme, such as \
+         partition = {{ scheme = \"iid\", clients = 10 }}, or name the column in data.columns.client"
     )]
     NoClientKeys {
         /// Items without a key.

@@ -3,7 +3,7 @@
 use super::deal::{ByKey, Shards, by_label};
 use super::error::PartitionError;
 use super::pool::{Item, Pool};
-use super::scheme::{Partition, Scheme, language_names};
+use super::scheme::{Partition, Scheme, languages_of};
 use sottovoce_core::{Address, Purpose, sampling};
 use std::collections::BTreeMap;
 
@@ -39,7 +39,10 @@ pub fn partition_like(
     match scheme {
         Scheme::Natural {} => Ok(same_key(ByKey::Client, partition, held_out, &pool.client_keys)),
         Scheme::Domain {} => Ok(same_key(ByKey::Domain, partition, held_out, &pool.domains)),
-        Scheme::Language {} => Ok(same_key(ByKey::Language, partition, held_out, &language_names())),
+        Scheme::Language {} => {
+            let (languages, names) = languages_of(held_out);
+            Ok(same_key(ByKey::Language(&languages), partition, held_out, &names))
+        }
         Scheme::Iid { .. }
         | Scheme::Dirichlet { .. }
         | Scheme::Pathological { .. }
@@ -48,7 +51,7 @@ pub fn partition_like(
     }
 }
 
-fn same_key(key: ByKey, partition: &Partition, held_out: &[Item], names: &[String]) -> HeldOut {
+fn same_key(key: ByKey<'_>, partition: &Partition, held_out: &[Item], names: &[String]) -> HeldOut {
     let clients: BTreeMap<&str, usize> =
         partition.names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut dealt = HeldOut { shards: vec![Vec::new(); partition.shards.len()], unassigned: Vec::new() };

@@ -5,6 +5,7 @@ use super::error::PartitionError;
 use super::pool::{Item, Pool};
 use crate::Language;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Most clients that a partition is made for: each costs memory even without an item.
 const MOST_CLIENTS: u64 = 1 << 24;
@@ -82,7 +83,10 @@ pub fn partition(
     let shards = match *scheme {
         Scheme::Natural {} => return by_key(ByKey::Client, items, &pool.client_keys),
         Scheme::Domain {} => return by_key(ByKey::Domain, items, &pool.domains),
-        Scheme::Language {} => return by_key(ByKey::Language, items, &language_names()),
+        Scheme::Language {} => {
+            let (languages, names) = languages_of(items);
+            return by_key(ByKey::Language(&languages), items, &names);
+        }
         Scheme::Iid { clients } => deal::iid(items.len(), checked(clients)?, seed),
         Scheme::Time { clients } => deal::periods(items, checked(clients)?)?,
         Scheme::Quantity { clients, alpha } => {
@@ -99,13 +103,14 @@ pub fn partition(
     Ok(Partition { names, shards })
 }
 
-/// Names of languages, by their number in [`ByKey::Language`].
-pub(super) fn language_names() -> Vec<String> {
-    [Language::Zh, Language::En].map(|l| format!("{l:?}").to_lowercase()).into()
+/// The languages of items, ascending, and their names.
+pub(super) fn languages_of(items: &[Item]) -> (Vec<Language>, Vec<String>) {
+    let all: BTreeSet<Language> = items.iter().map(|item| item.language).collect();
+    (all.iter().copied().collect(), all.iter().map(Language::to_string).collect())
 }
 
 /// One client for each key that occurs, in the order of keys.
-fn by_key(key: ByKey, items: &[Item], names: &[String]) -> Result<Partition, PartitionError> {
+fn by_key(key: ByKey<'_>, items: &[Item], names: &[String]) -> Result<Partition, PartitionError> {
     let mut shards = vec![Vec::new(); names.len()];
     for (index, item) in items.iter().enumerate() {
         let Some(k) = key.of(item) else {

@@ -26,7 +26,7 @@ struct Scenario {
     subflow: Option<String>,
 }
 
-pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
+pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
     walk(Format::Abcd, Values::Arrays, input, sink, &mut |element, sink| {
         let place = Place::Element { index: element.index, turn: None };
         let Some(conversation) = typed::<Conversation>(element.value) else {

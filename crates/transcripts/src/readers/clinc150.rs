@@ -21,7 +21,7 @@ pub(super) fn domains(json: &[u8]) -> Domains {
     table.into_iter().flat_map(|(d, intents)| intents.into_iter().map(move |i| (i, d.clone()))).collect()
 }
 
-pub(super) fn read(domains: &Domains, input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
+pub(super) fn read(domains: &Domains, input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
     walk(Format::Clinc150, Values::Arrays, input, sink, &mut |element, sink| {
         let place = Place::Element { index: element.index, turn: None };
         let Some((text, intent)) = typed::<(Option<String>, Option<String>)>(element.value) else {

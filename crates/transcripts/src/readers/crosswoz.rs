@@ -36,7 +36,7 @@ struct Message {
     dialog_act: Vec<(String, String, Value, Value)>,
 }
 
-pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
+pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
     walk(Format::Crosswoz, Values::Elements, input, sink, &mut |element, sink| {
         let (index, id) = (element.index, element.key.unwrap_or_default());
         let place = Place::Element { index, turn: None };
@@ -76,7 +76,7 @@ pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), H
             }
             let act = KINDS.iter().find_map(|kind| message.dialog_act.iter().find(|act| act.0 == *kind));
             let Some((kind, domain, ..)) = act else {
-                sink.report.unlabelled += 1;
+                sink.unlabelled();
                 continue;
             };
             let draft = Draft {

@@ -3,10 +3,10 @@
 //! An element is parsed on its own, so one of a wrong shape is rejected and the next one read; what breaks the
 //! document's syntax ends the file.
 
-use super::report::ReadError;
+use super::error::ReadError;
 use super::sink::{Halt, Sink};
 use super::source::Format;
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::cell::Cell;
@@ -20,6 +20,8 @@ pub(super) enum Values {
     Elements,
     /// Each value is an array of elements.
     Arrays,
+    /// Each value that is an array holds elements; others say something about the whole.
+    Lists,
 }
 
 /// One element: its number in the file, from 0, and the top-level key it stands under.
@@ -34,8 +36,8 @@ pub(super) fn walk(
     format: Format,
     values: Values,
     input: &mut dyn BufRead,
-    sink: &mut Sink<'_>,
-    each: &mut dyn FnMut(Element<'_>, &mut Sink<'_>) -> Result<(), Halt>,
+    sink: &mut Sink<'_, '_>,
+    each: &mut dyn FnMut(Element<'_>, &mut Sink<'_, '_>) -> Result<(), Halt>,
 ) -> Result<(), Halt> {
     let limit = sink.source.max_row_bytes;
     let left = Cell::new(limit);
@@ -78,16 +80,16 @@ impl Read for Budget<'_> {
     }
 }
 
-struct Walk<'a, 's> {
+struct Walk<'a, 's, 'v> {
     left: &'a Cell<usize>,
     limit: usize,
     index: u64,
     halt: Option<Halt>,
-    sink: &'a mut Sink<'s>,
-    each: &'a mut dyn FnMut(Element<'_>, &mut Sink<'_>) -> Result<(), Halt>,
+    sink: &'a mut Sink<'s, 'v>,
+    each: &'a mut dyn FnMut(Element<'_>, &mut Sink<'_, '_>) -> Result<(), Halt>,
 }
 
-impl Walk<'_, '_> {
+impl Walk<'_, '_, '_> {
     fn visit<E: serde::de::Error>(&mut self, key: Option<&str>, value: Value) -> Result<(), E> {
         let index = self.index;
         self.index += 1;
@@ -99,12 +101,12 @@ impl Walk<'_, '_> {
     }
 }
 
-struct Document<'w, 'a, 's> {
-    walk: &'w mut Walk<'a, 's>,
+struct Document<'w, 'a, 's, 'v> {
+    walk: &'w mut Walk<'a, 's, 'v>,
     values: Values,
 }
 
-impl<'de> Visitor<'de> for Document<'_, '_, '_> {
+impl<'de> Visitor<'de> for Document<'_, '_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,13 +114,16 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        Array { walk: self.walk, key: None }.visit_seq(seq)
+        Array { walk: self.walk, key: None, or_other: false }.visit_seq(seq)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             match self.values {
-                Values::Arrays => map.next_value_seed(Array { walk: self.walk, key: Some(&key) })?,
+                Values::Arrays | Values::Lists => {
+                    let or_other = self.values == Values::Lists;
+                    map.next_value_seed(Array { walk: self.walk, key: Some(&key), or_other })?;
+                }
                 Values::Elements => {
                     let value = map.next_value()?;
                     self.walk.visit(Some(&key), value)?;
@@ -129,19 +134,21 @@ impl<'de> Visitor<'de> for Document<'_, '_, '_> {
     }
 }
 
-struct Array<'w, 'k, 'a, 's> {
-    walk: &'w mut Walk<'a, 's>,
+struct Array<'w, 'k, 'a, 's, 'v> {
+    walk: &'w mut Walk<'a, 's, 'v>,
     key: Option<&'k str>,
+    /// Whether something else than an array is skipped.
+    or_other: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Array<'_, '_, '_, '_> {
+impl<'de> DeserializeSeed<'de> for Array<'_, '_, '_, '_, '_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<(), D::Error> {
-        de.deserialize_seq(self)
+        if self.or_other { de.deserialize_any(self) } else { de.deserialize_seq(self) }
     }
 }
 
-impl<'de> Visitor<'de> for Array<'_, '_, '_, '_> {
+impl<'de> Visitor<'de> for Array<'_, '_, '_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,6 +160,38 @@ impl<'de> Visitor<'de> for Array<'_, '_, '_, '_> {
             self.walk.visit(self.key, value)?;
         }
         Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        if !self.or_other {
+            return Err(serde::de::Error::custom("not an array"));
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.scalar()
+    }
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        self.scalar()
+    }
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        self.scalar()
+    }
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        self.scalar()
+    }
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        self.scalar()
+    }
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        self.scalar()
+    }
+}
+
+impl Array<'_, '_, '_, '_, '_> {
+    fn scalar<E: serde::de::Error>(self) -> Result<(), E> {
+        if self.or_other { Ok(()) } else { Err(E::custom("not an array")) }
     }
 }
 

@@ -22,6 +22,11 @@ impl<R: BufRead> Lines<R> {
         Self { input, limit, line: 0, buffer: Vec::new() }
     }
 
+    /// Number of the line that was read last.
+    pub(super) fn number(&self) -> u64 {
+        self.line
+    }
+
     /// The next line; `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.buffer.clear();

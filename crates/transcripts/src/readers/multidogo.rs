@@ -27,7 +27,11 @@ const GENERIC: [&str; 7] = [
     "closinggreeting",
 ];
 
-pub(super) fn read(domain: Option<&str>, input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
+pub(super) fn read(
+    domain: Option<&str>,
+    input: &mut dyn BufRead,
+    sink: &mut Sink<'_, '_>,
+) -> Result<(), Halt> {
     let mut lines = Lines::new(input, sink.source.max_row_bytes);
     let mut open: Option<(Place, Draft)> = None;
     while let Some((line, bytes)) = lines.next().map_err(|e| sink.io(e))? {
@@ -82,9 +86,9 @@ pub(super) fn read(domain: Option<&str>, input: &mut dyn BufRead, sink: &mut Sin
 }
 
 /// A conversation of generic turns only has no label.
-fn close(place: Place, whole: Draft, sink: &mut Sink<'_>) -> Result<(), Halt> {
+fn close(place: Place, whole: Draft, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
     if whole.intent.is_none() {
-        sink.report.unlabelled += 1;
+        sink.unlabelled();
         return Ok(());
     }
     sink.offer(place, whole)

@@ -1,10 +1,10 @@
-//! What a reader answers: counts, places of rejected rows, digests, errors. Never text.
+//! What a reader answers: counts, places of rejected rows, digests. Never text.
 
+use super::assumed::Assumed;
 use super::source::Format;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 
 /// Why a row was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -34,14 +34,16 @@ pub enum Reason {
     LabelOutOfRange,
     /// No language in the row, the format or the source.
     MissingLanguage,
-    /// A language other than Chinese and English.
+    /// A language that is no BCP 47 tag.
     UnknownLanguage,
     /// No split in the source, the row or the file's name.
     MissingSplit,
     /// A split other than train, validation and test.
     UnknownSplit,
-    /// A timestamp that is not a whole number of seconds.
+    /// A timestamp that is neither a number nor ISO 8601.
     BadTimestamp,
+    /// A time before 1990, after [`super::Source::latest`] or, without one, after 2099.
+    ImpossibleTime,
     /// A turn said by someone else than a customer, an agent or the system.
     UnknownSpeaker,
 }
@@ -61,12 +63,41 @@ impl fmt::Display for Reason {
             Self::UnknownLabel => "label not in the list of labels",
             Self::LabelOutOfRange => "label number out of range",
             Self::MissingLanguage => "no language",
-            Self::UnknownLanguage => "language neither zh nor en",
+            Self::UnknownLanguage => "language is no BCP 47 tag",
             Self::MissingSplit => "no split",
             Self::UnknownSplit => "split neither train, validation nor test",
-            Self::BadTimestamp => "timestamp not a whole number of seconds",
+            Self::BadTimestamp => "timestamp neither a number nor ISO 8601",
+            Self::ImpossibleTime => "time before 1990 or after the run's date",
             Self::UnknownSpeaker => "unknown speaker",
         })
+    }
+}
+
+impl Reason {
+    /// What mends rows that are rejected for it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::BadJson | Self::BadShape => {
+                "write one JSON object a line, or name the format in data.format"
+            }
+            Self::InvalidUtf8 => "save the file as UTF-8, or name its encoding in data.encoding",
+            Self::TooLong => "raise data.max_row_bytes",
+            Self::WrongColumns => "give every row as many fields as the header has",
+            Self::MissingText | Self::EmptyText => "name the column of the text in data.columns.text",
+            Self::MissingLabel | Self::EmptyLabel => "name the column of the label in data.columns.intent",
+            Self::UnknownLabel | Self::LabelOutOfRange => "write labels as names or whole numbers",
+            Self::MissingLanguage | Self::UnknownLanguage => {
+                "write tags such as zh, en or yue; an empty one is found from the script, or is data.language"
+            }
+            Self::MissingSplit | Self::UnknownSplit => {
+                "write train, validation or test, or leave the column out"
+            }
+            Self::BadTimestamp => {
+                "write seconds since 1970 or ISO 8601, or name another column in data.columns.timestamp"
+            }
+            Self::ImpossibleTime => "look at the unit of times and at retention.date",
+            Self::UnknownSpeaker => "call speakers customer, agent or system",
+        }
     }
 }
 
@@ -121,12 +152,15 @@ pub struct FileRead {
     pub digest: String,
     /// Layouts found in it: one, or one for each entry of a zip archive.
     pub formats: Vec<Format>,
+    /// How its text is encoded, where that is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
     /// Transcripts it gave.
     pub accepted: u64,
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct ReadReport {
     /// Transcripts handed over.
     pub accepted: u64,
@@ -136,6 +170,10 @@ pub struct ReadReport {
     pub rejected: Vec<Rejected>,
     /// All rejected rows by reason.
     pub reasons: BTreeMap<Reason, u64>,
+    /// The first row rejected for each reason.
+    pub first: BTreeMap<Reason, Rejected>,
+    /// What the files did not say and was assumed.
+    pub assumed: Assumed,
     /// Files, in order of reading.
     pub files: Vec<FileRead>,
 }
@@ -148,75 +186,22 @@ impl ReadReport {
     pub fn rejected_total(&self) -> u64 {
         self.reasons.values().sum()
     }
-}
 
-/// Why reading stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A file could not be opened or read, or its compressed bytes are damaged.
-    #[error("{file}: cannot be read")]
-    Io {
-        /// The file.
-        file: String,
-        /// What the system or the decompressor said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A zip archive is damaged or uses a method that is not supported.
-    #[error("{file}: not a readable zip archive")]
-    Zip {
-        /// The file.
-        file: String,
-        /// What the archive reader said.
-        #[source]
-        source: zip::result::ZipError,
-    },
-    /// Neither the configuration nor the content says what the file is.
-    #[error("{file}: content is neither JSON nor a table with a header; name its format")]
-    UnknownFormat {
-        /// The file.
-        file: String,
-    },
-    /// A table has no column of a needed name.
-    #[error("{file}: the header has no column {column:?}; name it under columns")]
-    MissingColumn {
-        /// The file.
-        file: String,
-        /// The column that was looked for.
-        column: String,
-    },
-    /// A JSON document breaks off, is not JSON, is nested too deeply or has another shape than its format.
-    #[error("{file}: line {line}, column {column}: not a {format:?} document")]
-    Document {
-        /// The file.
-        file: String,
-        /// What it was read as.
-        format: Format,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1.
-        column: usize,
-    },
-    /// One element of a JSON document, or what lies between two, is longer than the limit.
-    #[error("{file}: element {element} is longer than {limit} bytes")]
-    ElementTooLong {
-        /// The file.
-        file: String,
-        /// Which element, from 0.
-        element: u64,
-        /// The limit, bytes.
-        limit: usize,
-    },
-    /// A source without paths.
-    #[error("no files to read")]
-    NoFiles,
-    /// A directory without train, validation and test files.
-    #[error("{}: holds no train, validation or test file", directory.display())]
-    NothingInDirectory {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// A row was rejected and the source is strict.
-    #[error("{0}")]
-    Rejected(Rejected),
+    /// The rejected rows in one line: how many of how many, by reason, with the first place of each.
+    pub fn rejections(&self) -> String {
+        let rejected = self.rejected_total();
+        let by_reason: Vec<String> = self
+            .first
+            .iter()
+            .map(|(reason, first)| {
+                format!("{reason} {} (first {}: {})", self.reasons[reason], first.file, first.place)
+            })
+            .collect();
+        format!("{rejected} of {} rows rejected: {}", self.accepted + rejected, by_reason.join(", "))
+    }
+
+    /// What most rejected rows lack.
+    pub(super) fn advice(&self) -> &'static str {
+        self.reasons.iter().max_by_key(|(_, n)| **n).map_or("", |(reason, _)| reason.advice())
+    }
 }

@@ -11,7 +11,8 @@ pub(super) struct Draft {
     pub(super) client: Option<String>,
     /// Language tag as written.
     pub(super) language: Option<String>,
-    pub(super) timestamp: Option<i64>,
+    /// Time as written.
+    pub(super) timestamp: Option<String>,
     pub(super) domain: Option<String>,
     /// Split as written.
     pub(super) split: Option<String>,
@@ -26,12 +27,18 @@ pub(super) fn said(text: Option<String>) -> Vec<Turn> {
     text.map(|text| Turn { speaker: Speaker::Customer, text }).into_iter().collect()
 }
 
-/// The speaker that a word names in any of the formats.
+/// The speaker that a word names in any of the formats, in upper or lower case. `SYSTEM` in capitals is the system
+/// that answers (Schema-Guided Dialogue), in small letters a note between the turns.
 pub(super) fn speaker_named(word: &str) -> Option<Speaker> {
-    match word {
-        "customer" | "user" | "usr" | "USER" => Some(Speaker::Customer),
-        "agent" | "sys" | "SYSTEM" => Some(Speaker::Agent),
-        "action" | "system" => Some(Speaker::System),
+    if word == "SYSTEM" {
+        return Some(Speaker::Agent);
+    }
+    match word.trim().to_lowercase().as_str() {
+        "customer" | "user" | "usr" | "client" | "human" | "caller" | "visitor" | "客户" | "用户"
+        | "顾客" | "买家" => Some(Speaker::Customer),
+        "agent" | "assistant" | "bot" | "sys" | "gpt" | "model" | "operator" | "support" | "staff"
+        | "客服" | "坐席" | "机器人" | "助手" | "卖家" => Some(Speaker::Agent),
+        "action" | "system" | "tool" | "系统" => Some(Speaker::System),
         _ => None,
     }
 }

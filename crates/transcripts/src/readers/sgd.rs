@@ -56,7 +56,7 @@ fn domain_of(service: &str) -> String {
     service.rsplit_once('_').map_or(service, |(domain, _)| domain).to_owned()
 }
 
-pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
+pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
     walk(Format::Sgd, Values::Elements, input, sink, &mut |element, sink| {
         let index = element.index;
         let place = Place::Element { index, turn: None };
@@ -77,7 +77,9 @@ pub(super) fn read(input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), H
                 whole.push(Turn { speaker, text: turn.utterance.unwrap_or_default() });
                 continue;
             }
-            sink.report.unlabelled += u64::from(speaker == Speaker::Customer && intents.is_empty());
+            if speaker == Speaker::Customer && intents.is_empty() {
+                sink.unlabelled();
+            }
             for (service, intent) in intents {
                 let draft = Draft {
                     dialogue: Some(dialogue.dialogue_id.clone()),

@@ -1,10 +1,16 @@
 //! The one gate between a reader and its caller: every draft is checked here, every rejection counted here.
 
-use super::report::{Place, ReadError, ReadReport, Reason, Rejected};
+use super::columns::Field;
+use super::draw::{Drawn, Hash, hash};
+use super::error::ReadError;
+use super::report::{Place, ReadReport, Reason, Rejected};
 use super::row::Draft;
-use super::source::Source;
+use super::source::{Source, split_named};
+use super::time;
 use crate::{Language, Speaker, Split, Transcript};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use unicode_normalization::UnicodeNormalization;
 
 /// Why a reader does not go on.
 pub(super) enum Halt {
@@ -27,24 +33,80 @@ pub(super) struct Hints {
     pub(super) language: Option<Language>,
 }
 
-pub(super) struct Sink<'a> {
+/// What goes through all files of a source.
+pub(super) struct Reading<'a> {
+    pub(super) report: ReadReport,
+    pub(super) drawn: Drawn,
+    pub(super) labels: BTreeSet<String>,
+    /// What columns and keys of the files are for.
+    pub(super) fields: BTreeSet<Field>,
+    pub(super) visit: &'a mut dyn FnMut(Transcript) -> ControlFlow<()>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(visit: &'a mut dyn FnMut(Transcript) -> ControlFlow<()>) -> Self {
+        let (labels, fields) = (BTreeSet::new(), BTreeSet::new());
+        Self { report: ReadReport::default(), drawn: Drawn::default(), labels, fields, visit }
+    }
+}
+
+/// The rows of a file in a few numbers, whatever their order and the file's format: sums of hashes.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    rows: u64,
+    /// With the split that the file gives them.
+    pub(super) split: u128,
+    pub(super) text: u128,
+}
+
+impl Content {
+    /// Whether there are rows at all.
+    pub(super) fn any(&self) -> bool {
+        self.rows > 0
+    }
+}
+
+pub(super) struct Sink<'a, 'v> {
     pub(super) source: &'a Source,
     /// For messages.
     pub(super) file: &'a str,
     /// For ids of rows that have none: the same wherever the file lies.
     pub(super) label: &'a str,
     pub(super) hints: Hints,
-    pub(super) report: &'a mut ReadReport,
-    pub(super) visit: &'a mut dyn FnMut(Transcript) -> ControlFlow<()>,
+    pub(super) all: &'a mut Reading<'v>,
+    pub(super) content: &'a mut Content,
+    /// Rows so far that have a split of their own, and that have none.
+    with_split: u64,
+    without_split: u64,
 }
 
-impl Sink<'_> {
+impl<'a, 'v> Sink<'a, 'v> {
+    pub(super) fn new(
+        source: &'a Source,
+        [file, label]: [&'a str; 2],
+        hints: Hints,
+        all: &'a mut Reading<'v>,
+        content: &'a mut Content,
+    ) -> Self {
+        Self { source, file, label, hints, all, content, with_split: 0, without_split: 0 }
+    }
+
     /// Hands a draft over, or rejects it.
     pub(super) fn offer(&mut self, place: Place, draft: Draft) -> Result<(), Halt> {
+        if self.source.split.is_none() && draft.split.is_some() {
+            if self.without_split > 0 && self.hints.split.is_none() {
+                let (file, without) = (self.file.to_owned(), self.without_split);
+                return Err(ReadError::MixedSplits { file, place, without }.into());
+            }
+            self.with_split += 1;
+        }
         match self.finish(place, draft) {
             Ok(transcript) => {
-                self.report.accepted += 1;
-                match (self.visit)(transcript) {
+                self.all.report.accepted += 1;
+                if !self.all.labels.contains(&transcript.intent) {
+                    self.all.labels.insert(transcript.intent.clone());
+                }
+                match (self.all.visit)(transcript) {
                     ControlFlow::Continue(()) => Ok(()),
                     ControlFlow::Break(()) => Err(Halt::Enough),
                 }
@@ -58,18 +120,25 @@ impl Sink<'_> {
         if self.source.strict {
             return Err(ReadError::Rejected(rejected).into());
         }
-        *self.report.reasons.entry(reason).or_default() += 1;
-        if self.report.rejected.len() < ReadReport::KEPT {
-            self.report.rejected.push(rejected);
+        let report = &mut self.all.report;
+        *report.reasons.entry(reason).or_default() += 1;
+        report.first.entry(reason).or_insert_with(|| rejected.clone());
+        if report.rejected.len() < ReadReport::KEPT {
+            report.rejected.push(rejected);
         }
         Ok(())
     }
 
-    pub(super) fn io(&self, source: std::io::Error) -> Halt {
-        ReadError::Io { file: self.file.to_owned(), source }.into()
+    /// A turn that the format leaves without a label.
+    pub(super) fn unlabelled(&mut self) {
+        self.all.report.unlabelled += 1;
     }
 
-    fn finish(&self, place: Place, draft: Draft) -> Result<Transcript, Reason> {
+    pub(super) fn io(&self, source: std::io::Error) -> Halt {
+        ReadError::of_io(self.file, source).into()
+    }
+
+    fn finish(&mut self, place: Place, draft: Draft) -> Result<Transcript, Reason> {
         let intent = self.intent(draft.intent, draft.intent_number)?;
         let mut said = draft.turns.iter().filter(|t| t.speaker == Speaker::Customer).peekable();
         if said.peek().is_none() {
@@ -78,6 +147,7 @@ impl Sink<'_> {
         if said.all(|t| t.text.trim().is_empty()) {
             return Err(Reason::EmptyText);
         }
+        let timestamp = draft.timestamp.map(|t| time::second(&t, self.source.latest)).transpose()?;
         let id = draft.id.unwrap_or_else(|| {
             let row = match place {
                 Place::Line(line) => line,
@@ -89,37 +159,78 @@ impl Sink<'_> {
                 (None, _) => format!("{}:{row}", self.label),
             }
         });
+        // A language that is wrong must reject a row before anything is drawn for it.
+        let language =
+            draft.language.map(|tag| Language::parse(&tag).ok_or(Reason::UnknownLanguage)).transpose()?;
         let split = match (self.source.split, draft.split) {
-            (Some(split), _) => split,
-            (None, Some(name)) => super::source::split_named(&name).ok_or(Reason::UnknownSplit)?,
-            (None, None) => self.hints.split.ok_or(Reason::MissingSplit)?,
+            (Some(split), _) => Some(split),
+            (None, Some(name)) => Some(split_named(&name).ok_or(Reason::UnknownSplit)?),
+            (None, None) => self.hints.split,
         };
-        let language = match draft.language {
-            Some(tag) => language_of_tag(&tag).ok_or(Reason::UnknownLanguage)?,
-            None => self.source.language.or(self.hints.language).ok_or(Reason::MissingLanguage)?,
-        };
-        Ok(Transcript {
+        let mut transcript = Transcript {
             id,
             client: draft.client,
-            language,
-            timestamp: draft.timestamp,
+            language: Language::UNDETERMINED,
+            timestamp,
             domain: draft.domain,
-            split,
+            split: split.unwrap_or(Split::Train),
             turns: draft.turns,
             intent,
-        })
+        };
+        let text = hash_of(&transcript);
+        self.count(&transcript.intent, split, &text);
+        transcript.split = self.split(&transcript, split, text)?;
+        transcript.language = match language.or(self.source.language).or(self.hints.language) {
+            Some(language) => language,
+            None => {
+                let found = Language::of_script(transcript.customer_text());
+                self.all.report.assumed.language(self.file, found);
+                found
+            }
+        };
+        Ok(transcript)
+    }
+
+    fn count(&mut self, intent: &str, split: Option<Split>, text: &Hash) {
+        let row = |with: &str| {
+            u128::from_le_bytes(hash(&[text, with.as_bytes(), b"\0", intent.as_bytes()].concat()))
+        };
+        self.content.rows += 1;
+        self.content.split = self.content.split.wrapping_add(row(&format!("{split:?}")));
+        self.content.text = self.content.text.wrapping_add(row(""));
+    }
+
+    /// The split of a transcript of which the file says this.
+    fn split(&mut self, transcript: &Transcript, said: Option<Split>, text: Hash) -> Result<Split, Reason> {
+        let draw = match (said, self.source.draw) {
+            (Some(Split::Train), Some(draw)) if draw.from_train => draw,
+            (Some(split), _) => return Ok(split),
+            // Where other rows of the file have one, this one lacks it.
+            (None, Some(draw)) if self.with_split == 0 => draw,
+            (None, _) => return Err(Reason::MissingSplit),
+        };
+        let split = self.all.drawn.split(&draw, &transcript.intent, text);
+        if said.is_none() {
+            self.without_split += 1;
+            self.all.report.assumed.split(self.file, split, draw.share);
+        }
+        Ok(split)
     }
 
     fn intent(&self, name: Option<String>, number: Option<i128>) -> Result<String, Reason> {
         let labels = self.source.labels.as_ref();
-        if let Some(number) = number {
-            return usize::try_from(number)
-                .ok()
-                .and_then(|n| labels?.get(n).cloned())
-                .ok_or(Reason::LabelOutOfRange);
-        }
-        let name = name.ok_or(Reason::MissingLabel)?;
-        if name.trim().is_empty() {
+        let name = match number {
+            None => name.ok_or(Reason::MissingLabel)?,
+            Some(number) => match labels {
+                None => return Ok(number.to_string()),
+                Some(labels) => {
+                    let label = usize::try_from(number).ok().and_then(|n| labels.get(n).cloned());
+                    return label.ok_or(Reason::LabelOutOfRange);
+                }
+            },
+        };
+        let name: String = name.trim().nfc().collect();
+        if name.is_empty() {
             return Err(Reason::EmptyLabel);
         }
         match labels {
@@ -129,10 +240,12 @@ impl Sink<'_> {
     }
 }
 
-fn language_of_tag(tag: &str) -> Option<Language> {
-    match tag.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
-        "zh" => Some(Language::Zh),
-        "en" => Some(Language::En),
-        _ => None,
+/// Hash of what the customer said; turns are kept apart by a unit separator.
+fn hash_of(transcript: &Transcript) -> Hash {
+    let mut all = String::new();
+    for text in transcript.customer_text() {
+        all.push_str(text.trim());
+        all.push('\u{1f}');
     }
+    hash(all.as_bytes())
 }

@@ -1,8 +1,10 @@
 //! What to read, as a configuration names it.
 
+use super::columns::Columns;
+use super::draw::Draw;
 use crate::{Language, Split};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How a file is laid out.
 #[derive(
@@ -12,10 +14,16 @@ use std::path::PathBuf;
 pub enum Format {
     /// One JSON object a line: an utterance (`text`, `intent`, ...) or a transcript (`id`, `turns`, ...).
     JsonLines,
-    /// Comma-separated values (RFC 4180) with a header line.
+    /// A JSON array of such objects, an object of such arrays, or one by split: `{"train": [...], "test": [...]}`.
+    Json,
+    /// Values separated by commas, semicolons or bars (RFC 4180) with a header line.
     Csv,
-    /// Tab-separated values with a header line and no quoting.
+    /// Tab-separated values with a header line.
     Tsv,
+    /// Apache Parquet, as data sets are exported.
+    Parquet,
+    /// An Excel workbook, `.xlsx`: its first sheet, or its sheets of splits.
+    Xlsx,
     /// CLINC150 as released (Larson et al., EMNLP-IJCNLP 2019); domains from `domains.json` beside it.
     Clinc150,
     /// BANKING77 as released (Casanueva et al., NLP4ConvAI 2020): CSV with the columns `text` and `category`.
@@ -41,53 +49,8 @@ pub enum Unit {
     Dialogue,
 }
 
-/// Names of columns (CSV, TSV) or keys (JSON Lines). A column that a file does not have is read as empty,
-/// except `text` and `intent`, which a table must have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Columns {
-    /// What the customer said.
-    pub text: String,
-    /// The label.
-    pub intent: String,
-    /// Natural client key.
-    pub client: String,
-    /// Language tag: `zh`, `en`, or longer (`zh-CN`).
-    pub lang: String,
-    /// Whole seconds since 1970-01-01 UTC.
-    pub timestamp: String,
-    /// Product line, company or topic area.
-    pub domain: String,
-    /// Unique name of the row.
-    pub id: String,
-    /// `train`, `validation` or `test` (also `dev`, `val`, `valid`).
-    pub split: String,
-    /// Conversation that an utterance belongs to.
-    pub dialogue: String,
-    /// Number of an utterance within its conversation.
-    pub turn: String,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        let name = String::from;
-        Self {
-            text: name("text"),
-            intent: name("intent"),
-            client: name("client"),
-            lang: name("lang"),
-            timestamp: name("timestamp"),
-            domain: name("domain"),
-            id: name("id"),
-            split: name("split"),
-            dialogue: name("dialogue"),
-            turn: name("turn"),
-        }
-    }
-}
-
 /// Files to read and how.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// Files, read in this order. A directory stands for its train, validation and test files.
@@ -98,7 +61,11 @@ pub struct Source {
     /// Names of columns.
     #[serde(default)]
     pub columns: Columns,
-    /// Language of rows that name none. The released formats know theirs.
+    /// Encoding of every file, by a name that browsers know; found from all its bytes where absent: UTF-8, UTF-16 or
+    /// GB18030.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// Language of rows that name none. The released formats know theirs; else it is found from the script.
     #[serde(default)]
     pub language: Option<Language>,
     /// Split of every row, before what rows and file names say.
@@ -110,6 +77,15 @@ pub struct Source {
     /// The only labels accepted. A row may then also give a label's number in this list.
     #[serde(default)]
     pub labels: Option<Vec<String>>,
+    /// Test examples from rows without a split. Without it such rows are rejected.
+    #[serde(default)]
+    pub draw: Option<Draw>,
+    /// The last second that a row may be of; 2099 ends without it.
+    #[serde(default)]
+    pub latest: Option<i64>,
+    /// Largest share of rows that may be rejected.
+    #[serde(default = "all")]
+    pub max_rejected: f64,
     /// Makes the first rejected row an error.
     #[serde(default)]
     pub strict: bool,
@@ -118,42 +94,53 @@ pub struct Source {
     pub max_row_bytes: usize,
 }
 
+fn all() -> f64 {
+    1.0
+}
+
 fn default_max_row_bytes() -> usize {
     1 << 20
 }
 
 impl Source {
-    /// A source with all defaults: format from content, utterances, rows up to 1 MiB, not strict.
+    /// A source with all defaults: format and encoding from content, utterances, rows up to 1 MiB, any number rejected.
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         Self {
             paths: paths.into_iter().map(Into::into).collect(),
             format: None,
             columns: Columns::default(),
+            encoding: None,
             language: None,
             split: None,
             unit: Unit::Utterance,
             labels: None,
+            draw: None,
+            latest: None,
+            max_rejected: all(),
             strict: false,
             max_row_bytes: default_max_row_bytes(),
         }
     }
 }
 
-/// The split that a word names, if it does.
+/// The split that a word names, if it does, in upper or lower case.
 pub(super) fn split_named(word: &str) -> Option<Split> {
-    match word {
+    match word.trim().to_ascii_lowercase().as_str() {
         "train" | "training" => Some(Split::Train),
         "validation" | "valid" | "val" | "dev" => Some(Split::Validation),
-        "test" => Some(Split::Test),
+        "test" | "testing" => Some(Split::Test),
         _ => None,
     }
 }
 
-/// The split that a file name speaks of (`test.jsonl.gz`, `dev_dialogues_001.json`), else its directory's
+/// The split that a name speaks of: `test.jsonl.gz`, `dev_dialogues_001.json`, `train-00000-of-00002.parquet`.
+pub(super) fn split_of_name(name: &str) -> Option<Split> {
+    name.split(|c: char| !c.is_ascii_alphanumeric()).find_map(split_named)
+}
+
+/// The split of a path inside a data folder or an archive: that of the file's name, else of its folder's
 /// (`train/dialogues_001.json`).
-pub(super) fn split_of_path(path: &std::path::Path) -> Option<Split> {
-    let in_name = |name: &std::ffi::OsStr| {
-        name.to_str()?.split(|c: char| !c.is_ascii_alphanumeric()).find_map(split_named)
-    };
+pub(super) fn split_of_path(path: &Path) -> Option<Split> {
+    let in_name = |name: &std::ffi::OsStr| name.to_str().and_then(split_of_name);
     path.file_name().and_then(in_name).or_else(|| path.parent()?.file_name().and_then(in_name))
 }

@@ -1,238 +1,233 @@
-//! CSV and TSV with named columns, record by record and in bounded memory.
+//! Tables: named columns and records of fields, whatever they come from.
 
+use super::columns::Field;
+use super::error::ReadError;
 use super::lines::{BOM, Lines};
-use super::report::{Place, ReadError, Reason};
+use super::records::{Broken, Records};
+use super::report::{Place, Reason};
 use super::row::{Draft, said};
 use super::sink::{Halt, Sink};
-use super::source::{Columns, Format};
-use std::io::{self, BufRead};
+use super::source::Format;
+use std::io::BufRead;
 
-/// Reads a table; `format` is `Csv`, `Tsv` or `Banking77` (whose label column is `category`).
-pub(super) fn read(format: Format, input: &mut dyn BufRead, sink: &mut Sink<'_>) -> Result<(), Halt> {
-    let mut columns = sink.source.columns.clone();
-    if format == Format::Banking77 {
-        columns = Columns { intent: "category".into(), ..Columns::default() };
+/// Reads separated values.
+pub(super) fn read(format: Format, input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
+    if format == Format::Tsv { tabs(input, sink) } else { separated(input, sink) }
+}
+
+/// What each column is for.
+pub(super) struct Header {
+    fields: Vec<Option<Field>>,
+}
+
+impl Header {
+    /// Of a first row, which stands at `place`.
+    pub(super) fn of(names: &[String], place: Place, sink: &mut Sink<'_, '_>) -> Result<Self, ReadError> {
+        let columns = &sink.source.columns;
+        let fields: Vec<Option<Field>> =
+            names.iter().map(|name| columns.field_of(name).filter(|f| *f != Field::Turns)).collect();
+        for field in Field::OF_TABLES {
+            let mut of =
+                names.iter().zip(&fields).filter(|(_, f)| **f == Some(field)).map(|(name, _)| name.trim());
+            let (first, second) = (of.next(), of.next());
+            let file = || sink.file.to_owned();
+            if let (Some(first), Some(second)) = (first, second) {
+                let (first, second) = (first.to_owned(), second.to_owned());
+                return Err(ReadError::AmbiguousColumn { file: file(), place, field, first, second });
+            }
+            let named = columns.named(field).map(str::to_owned);
+            if first.is_none() && matches!(field, Field::Text | Field::Intent) {
+                return Err(ReadError::MissingColumn { file: file(), field, named });
+            }
+        }
+        sink.all.fields.extend(fields.iter().flatten());
+        Ok(Self { fields })
     }
-    let mut records = if format == Format::Tsv {
-        Records::Tabs(Lines::new(input, sink.source.max_row_bytes))
-    } else {
-        Records::Commas(Commas { input, limit: sink.source.max_row_bytes, line: 0 })
-    };
-    let Some((_, header)) = records.next().map_err(|e| sink.io(e))? else {
-        return Ok(());
-    };
-    let header: Vec<Vec<u8>> = header.unwrap_or_default();
-    let of = |name: &str| header.iter().position(|h| h.trim_ascii() == name.as_bytes());
-    let needed = |name: &str| {
-        of(name).ok_or_else(|| ReadError::MissingColumn { file: sink.file.into(), column: name.into() })
-    };
-    let (text, intent) = (needed(&columns.text)?, needed(&columns.intent)?);
-    let [client, lang, timestamp, domain, id, split, dialogue, turn] = [
-        &columns.client,
-        &columns.lang,
-        &columns.timestamp,
-        &columns.domain,
-        &columns.id,
-        &columns.split,
-        &columns.dialogue,
-        &columns.turn,
-    ]
-    .map(|name| of(name));
-    while let Some((line, record)) = records.next().map_err(|e| sink.io(e))? {
+
+    /// Offers a record with these fields.
+    pub(super) fn offer(
+        &self,
+        place: Place,
+        record: Vec<String>,
+        sink: &mut Sink<'_, '_>,
+    ) -> Result<(), Halt> {
+        if record.len() != self.fields.len() {
+            return sink.reject(place, Reason::WrongColumns);
+        }
+        let mut draft = Draft::default();
+        for (field, value) in self.fields.iter().zip(record) {
+            let Some(field) = field else { continue };
+            // Text and label are there, if only empty: the sink tells.
+            match field {
+                Field::Text => draft.turns = said(Some(value)),
+                Field::Intent => draft.intent = Some(value),
+                _ if value.trim().is_empty() => {}
+                Field::Client => draft.client = Some(value),
+                Field::Lang => draft.language = Some(value),
+                Field::Timestamp => draft.timestamp = Some(value),
+                Field::Domain => draft.domain = Some(value),
+                Field::Id => draft.id = Some(value),
+                Field::Split => draft.split = Some(value),
+                Field::Dialogue => draft.dialogue = Some(value),
+                Field::Turn => draft.turn = value.trim().parse().ok(),
+                Field::Turns => {}
+            }
+        }
+        sink.offer(place, draft)
+    }
+}
+
+/// Fields as text; nothing where one is not UTF-8.
+fn texts(record: Vec<Vec<u8>>) -> Option<Vec<String>> {
+    record.into_iter().map(|field| String::from_utf8(field).ok()).collect()
+}
+
+/// The separator of a header line: the one it has most of.
+fn separator_of(header: &[u8]) -> u8 {
+    let count = |b: u8| header.iter().filter(|c| **c == b).count();
+    // The last of equals wins: a comma, then a semicolon.
+    [b'|', b';', b','].into_iter().max_by_key(|b| count(*b)).unwrap_or(b',')
+}
+
+fn separated(input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
+    // Only the header is looked at before it is read: it lies in the first buffer.
+    let head = input.fill_buf().map_err(|e| sink.io(e))?;
+    let head = head.strip_prefix(BOM).unwrap_or(head);
+    let mut lines = head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_end);
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let told = first.strip_prefix(b"sep=").and_then(|rest| rest.first()).copied();
+    let separator = told.unwrap_or_else(|| separator_of(first));
+    let mut records = Records::new(input, separator, sink.source.max_row_bytes);
+    let mut header: Option<Header> = None;
+    let mut skip = told.is_some();
+    loop {
+        let record = match records.next() {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(()),
+            Err(Broken::Io(e)) => return Err(sink.io(e)),
+            Err(Broken::StrayQuote { line, lines }) => {
+                return Err(ReadError::StrayQuote { file: sink.file.to_owned(), line, lines }.into());
+            }
+        };
+        let (line, record) = record;
         let place = Place::Line(line);
         let Some(record) = record else {
             sink.reject(place, Reason::TooLong)?;
             continue;
         };
-        if record.len() == 1 && record[0].is_empty() {
+        if record.len() == 1 && record[0].trim_ascii().is_empty() {
             continue; // a blank line
         }
-        if record.len() != header.len() {
-            sink.reject(place, Reason::WrongColumns)?;
+        if std::mem::take(&mut skip) {
             continue;
         }
-        let fields: Result<Vec<String>, _> = record.into_iter().map(String::from_utf8).collect();
-        let Ok(mut fields) = fields else {
+        let Some(record) = texts(record) else {
             sink.reject(place, Reason::InvalidUtf8)?;
             continue;
         };
-        let mut take = |at: Option<usize>| {
-            let field = std::mem::take(fields.get_mut(at?)?);
-            (!field.is_empty()).then_some(field)
-        };
-        let stamp = take(timestamp);
-        let draft = Draft {
-            id: take(id),
-            dialogue: take(dialogue),
-            turn: take(turn).and_then(|t| t.trim().parse().ok()),
-            client: take(client),
-            language: take(lang),
-            timestamp: stamp.as_deref().and_then(|s| s.trim().parse().ok()),
-            domain: take(domain),
-            split: take(split),
-            turns: said(Some(take(Some(text)).unwrap_or_default())),
-            intent: Some(take(Some(intent)).unwrap_or_default()),
-            intent_number: None,
-        };
-        if stamp.is_some() && draft.timestamp.is_none() {
-            sink.reject(place, Reason::BadTimestamp)?;
-        } else {
-            sink.offer(place, draft)?;
-        }
-    }
-    Ok(())
-}
-
-/// A record's first line, from 1, and its fields; `None` where it is longer than the limit.
-type Record = (u64, Option<Vec<Vec<u8>>>);
-
-enum Records<R> {
-    Tabs(Lines<R>),
-    Commas(Commas<R>),
-}
-
-impl<R: BufRead> Records<R> {
-    fn next(&mut self) -> io::Result<Option<Record>> {
-        match self {
-            Self::Commas(commas) => commas.next(),
-            Self::Tabs(lines) => Ok(lines.next()?.map(|(line, bytes)| {
-                (line, bytes.map(|b| b.split(|c| *c == b'\t').map(<[u8]>::to_vec).collect()))
-            })),
+        match &header {
+            None => header = Some(Header::of(&record, place, sink)?),
+            Some(header) => header.offer(place, record, sink)?,
         }
     }
 }
 
-/// RFC 4180 records. A quote opens a field only as its first byte, so a stray one inside a text is harmless.
-struct Commas<R> {
-    input: R,
-    limit: usize,
-    line: u64,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    FieldStart,
-    Plain,
-    Quoted,
-    /// After a quote inside a quoted field: its end, or the first half of an escaped quote.
-    Quote,
-}
-
-impl<R: BufRead> Commas<R> {
-    fn next(&mut self) -> io::Result<Option<Record>> {
-        let start = self.line + 1;
-        let (mut fields, mut field) = (Vec::new(), Vec::new());
-        let (mut state, mut held, mut any, mut too_long) = (State::FieldStart, 0usize, false, false);
-        loop {
-            let chunk = match self.input.fill_buf() {
-                Ok(chunk) => chunk,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
+/// Tab-separated lines. A line with too few fields and an open quote goes on in the next ones, as spreadsheets write a
+/// line break within a field; other quotes are text.
+fn tabs(input: &mut dyn BufRead, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
+    let limit = sink.source.max_row_bytes;
+    let mut lines = Lines::new(input, limit);
+    let mut header: Option<Header> = None;
+    // A record that a quote keeps open.
+    let mut open: Option<(u64, Vec<u8>)> = None;
+    loop {
+        let next = lines.next().map_err(|e| sink.io(e))?;
+        let Some((line, bytes)) = next else {
+            return match open {
+                Some((at, _)) => {
+                    let lines = lines.number() + 1 - at;
+                    Err(ReadError::StrayQuote { file: sink.file.to_owned(), line: at, lines }.into())
+                }
+                None => Ok(()),
             };
-            if chunk.is_empty() {
-                if !any {
-                    return Ok(None);
-                }
-                self.line += 1;
-                break;
+        };
+        let (at, record) = match (open.take(), bytes) {
+            (None, None) => {
+                sink.reject(Place::Line(line), Reason::TooLong)?;
+                continue;
             }
-            any = true;
-            let mut used = 0;
-            let mut done = false;
-            for &b in chunk {
-                used += 1;
-                if b == b'\n' && (state != State::Quoted || too_long) {
-                    // Once too long, a quote that never closes must not eat the rest of the file.
-                    self.line += 1;
-                    done = true;
-                    break;
-                }
-                self.line += u64::from(b == b'\n');
-                if too_long {
-                    continue;
-                }
-                held += 1;
-                if held > self.limit.saturating_add(1) {
-                    too_long = true;
-                    (fields, field) = (Vec::new(), Vec::new());
-                    continue;
-                }
-                state = match (state, b) {
-                    (State::FieldStart, b'"') => State::Quoted,
-                    (State::Quoted, b'"') => State::Quote,
-                    (State::Quoted, _) => {
-                        field.push(b);
-                        State::Quoted
-                    }
-                    (State::Quote, b'"') => {
-                        field.push(b);
-                        State::Quoted
-                    }
-                    (_, b',') => {
-                        fields.push(std::mem::take(&mut field));
-                        State::FieldStart
-                    }
-                    (state, _) => {
-                        field.push(b);
-                        if state == State::Quote { State::Quote } else { State::Plain }
-                    }
+            (None, Some(bytes)) => (line, bytes.to_vec()),
+            (Some((at, begun)), bytes) => {
+                let bytes = bytes.filter(|bytes| begun.len() + bytes.len() < limit);
+                let Some(bytes) = bytes else {
+                    let lines = line + 1 - at;
+                    return Err(ReadError::StrayQuote { file: sink.file.to_owned(), line: at, lines }.into());
                 };
-                if start == 1 && fields.is_empty() && field == BOM {
-                    field.clear();
-                    state = State::FieldStart;
-                }
+                (at, [begun.as_slice(), b"\n", bytes].concat())
             }
-            self.input.consume(used);
-            if done {
-                break;
+        };
+        let place = Place::Line(at);
+        let Ok(text) = std::str::from_utf8(&record) else {
+            sink.reject(place, Reason::InvalidUtf8)?;
+            continue;
+        };
+        if text.trim().is_empty() {
+            continue;
+        }
+        let (fields, is_open) = split_tabs(text);
+        match &header {
+            None => header = Some(Header::of(&fields, place, sink)?),
+            Some(header) if is_open && fields.len() < header.fields.len() => open = Some((at, record)),
+            Some(header) if at < line && fields.len() != header.fields.len() => {
+                let lines = line + 1 - at;
+                return Err(ReadError::StrayQuote { file: sink.file.to_owned(), line: at, lines }.into());
             }
+            Some(header) => header.offer(place, fields, sink)?,
         }
-        if state != State::Quoted && field.last() == Some(&b'\r') {
-            field.pop();
-        }
-        fields.push(field);
-        Ok(Some((start, (!too_long).then_some(fields))))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn records(text: &str, limit: usize) -> Vec<(u64, Option<Vec<String>>)> {
-        let mut commas = Commas { input: io::BufReader::with_capacity(3, text.as_bytes()), limit, line: 0 };
-        let mut out = Vec::new();
-        while let Some((line, record)) = commas.next().unwrap() {
-            let text = |f: Vec<u8>| String::from_utf8(f).unwrap();
-            out.push((line, record.map(|r| r.into_iter().map(text).collect())));
+/// Fields of a tab-separated record, and whether a quote is open at its end. A field in quotes loses them only where it
+/// could not be written without.
+fn split_tabs(text: &str) -> (Vec<String>, bool) {
+    let (mut fields, mut rest) = (Vec::new(), text);
+    loop {
+        let quoted = rest.strip_prefix('"').map(|inner| (inner, quoted_end(inner)));
+        if let Some((inner, Some(end))) = quoted {
+            let (field, behind) = (&inner[..end], &inner[end + 1..]);
+            let needed = field.contains(['\t', '\n']) || field.contains("\"\"");
+            if needed && (behind.is_empty() || behind.starts_with('\t')) {
+                fields.push(field.replace("\"\"", "\""));
+                match behind.strip_prefix('\t') {
+                    Some(next) => rest = next,
+                    None => return (fields, false),
+                }
+                continue;
+            }
         }
-        out
-    }
-
-    #[test]
-    fn agrees_with_the_csv_crate() {
-        for text in [
-            "a,b\nc,d\n",
-            "a,b\r\nc,d",
-            "\"a\nx\",\"b\"\"q\"\r\n,\n5\" disc,e\n",
-            "\"\",\"\"\n\"a,b\",c\n",
-            "\"line\r\nbreak\",z\r\n",
-        ] {
-            let mut theirs =
-                csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-            let theirs: Vec<Vec<String>> =
-                theirs.records().map(|r| r.unwrap().iter().map(str::to_owned).collect()).collect();
-            let ours: Vec<Vec<String>> = records(text, 100).into_iter().map(|(_, r)| r.unwrap()).collect();
-            assert_eq!(ours, theirs, "{text:?}");
+        match rest.split_once('\t') {
+            Some((field, next)) => {
+                fields.push(field.to_owned());
+                rest = next;
+            }
+            None => {
+                let is_open = matches!(quoted, Some((_, None)));
+                fields.push(rest.to_owned());
+                return (fields, is_open);
+            }
         }
     }
+}
 
-    #[test]
-    fn an_open_quote_costs_no_more_than_the_limit() {
-        let text = format!("a,b\n\"{}\nc,d\ne,f\n", "x".repeat(50));
-        let got = records(&text, 20);
-        assert_eq!(got[1], (2, None));
-        assert_eq!(got[2], (3, Some(vec!["c".into(), "d".into()])));
-        assert_eq!(got[3].0, 4);
+/// Where a quoted field ends: its first quote that is not doubled.
+fn quoted_end(inner: &str) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = inner[at..].find('"') {
+        let quote = at + found;
+        if !inner[quote + 1..].starts_with('"') {
+            return Some(quote);
+        }
+        at = quote + 2;
     }
+    None
 }

@@ -2,7 +2,7 @@
 
 use super::Synthetic;
 use super::catalogue::{INTENTS, ProductLine};
-use crate::transcript::Language;
+use crate::Language;
 use sottovoce_core::sampling::{self, chance, unit};
 use sottovoce_core::{Address, Purpose};
 
@@ -34,8 +34,8 @@ impl Synthetic {
         let line = self.draw_line(s);
         let language = match (chance(s, config.mixed_share), chance(s, config.chinese_share)) {
             (true, _) => None,
-            (false, true) => Some(Language::Zh),
-            (false, false) => Some(Language::En),
+            (false, true) => Some(Language::ZH),
+            (false, false) => Some(Language::EN),
         };
         // A log-normal number with the configured mean: the mean of exp(skew z) is exp(skew² / 2).
         let skew = config.size_skew;

@@ -4,7 +4,8 @@ use super::client::ClientProfile;
 use super::config::{SyntheticConfig, SyntheticError};
 use super::grammar::Grammar;
 use super::slips::Slips;
-use crate::transcript::{Language, Speaker, Turn};
+use crate::Language;
+use crate::transcript::{Speaker, Turn};
 use sottovoce_core::Stream;
 use sottovoce_core::sampling::{self, chance};
 
@@ -127,7 +128,7 @@ impl Writer {
         let mut text = String::with_capacity(120);
         if chance(s, 0.35) {
             self.grammar.expand(self.parts.opening, subject.other, s, &mut text);
-            if self.language == Language::En {
+            if self.language == Language::EN {
                 text.push(' ');
             }
         }
@@ -167,7 +168,7 @@ impl Writer {
             self.slips.mistype(&mut text, subject.profile.typos, s);
         }
         if chance(s, subject.config.personal_data) {
-            text.push_str(if self.language == Language::Zh { "，" } else { ", " });
+            text.push_str(if self.language == Language::ZH { "，" } else { ", " });
             self.grammar.expand(self.parts.personal, self.parts.personal, s, &mut text);
         }
         text

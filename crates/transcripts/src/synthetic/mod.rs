@@ -40,7 +40,8 @@ pub use client::ClientProfile;
 pub use config::{MAX_CLIENTS, SyntheticConfig, SyntheticError};
 pub use grammar::PhraseError;
 
-use crate::transcript::{Language, Split, Transcript};
+use crate::Language;
+use crate::transcript::{Split, Transcript};
 use calendar::Calendar;
 use catalogue::INTENTS;
 use dialogue::{Subject, Writer};
@@ -109,7 +110,7 @@ impl Synthetic {
         let mut writers = Vec::with_capacity(TABLES.len());
         for [zh, en] in TABLES {
             writers
-                .push([Writer::new(zh[1].0, Language::Zh, &zh)?, Writer::new(en[1].0, Language::En, &en)?]);
+                .push([Writer::new(zh[1].0, Language::ZH, &zh)?, Writer::new(en[1].0, Language::EN, &en)?]);
         }
         let mut sections = Vec::with_capacity(INTENTS.len());
         for intent in INTENTS {
@@ -185,9 +186,9 @@ impl Synthetic {
         let time = self.calendar.draw(line, s);
         let shares = if own { &profile.mix } else { &self.popularity };
         let intent = self.draw_intent(line, time, shares, s);
-        let language = profile.language.unwrap_or(if chance(s, 0.5) { Language::Zh } else { Language::En });
+        let language = profile.language.unwrap_or(if chance(s, 0.5) { Language::ZH } else { Language::EN });
 
-        let tongue = language as usize;
+        let tongue = usize::from(language != Language::ZH);
         let ambiguous = chance(s, self.config.ambiguity);
         let (core, group) = self.sections[intent][tongue];
         let other = self.confused(intent, time, 0.5, s);

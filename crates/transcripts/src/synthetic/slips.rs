@@ -1,6 +1,6 @@
 //! How words go wrong on their way: typing, speech recognition, words of the other language.
 
-use crate::transcript::Language;
+use crate::Language;
 use sottovoce_core::Stream;
 use sottovoce_core::sampling::{self, chance};
 
@@ -22,9 +22,10 @@ const ADJACENT: [&str; 26] = [
 impl Slips {
     /// The table of a language. Lines that are no pair are skipped; a test counts them.
     pub(super) fn new(language: Language) -> Self {
-        let text = match language {
-            Language::Zh => include_str!("phrases/slips.zh.txt"),
-            Language::En => include_str!("phrases/slips.en.txt"),
+        let text = if language == Language::ZH {
+            include_str!("phrases/slips.zh.txt")
+        } else {
+            include_str!("phrases/slips.en.txt")
         };
         let mut slips = Self { typo: Vec::new(), speech: Vec::new(), pinyin: Vec::new(), mixed: Vec::new() };
         let mut section = "";
@@ -124,7 +125,7 @@ mod tests {
     fn every_line_of_the_tables_is_a_pair() {
         let zh = include_str!("phrases/slips.zh.txt");
         let en = include_str!("phrases/slips.en.txt");
-        for (language, text) in [(Language::Zh, zh), (Language::En, en)] {
+        for (language, text) in [(Language::ZH, zh), (Language::EN, en)] {
             let entries = text.lines().filter(|l| !l.is_empty() && !l.starts_with(['#', '['])).count();
             let slips = Slips::new(language);
             let found = slips.typo.len() + slips.speech.len() + slips.pinyin.len() + slips.mixed.len();
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn typos_change_text_at_about_their_rate_and_rate_0_changes_nothing() {
-        let slips = Slips::new(Language::En);
+        let slips = Slips::new(Language::EN);
         let mut s = Address::new(3, Purpose::Test).stream();
         let original = "abcdefghij".repeat(1000);
         let mut text = original.clone();
