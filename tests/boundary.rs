@@ -166,6 +166,7 @@ fn no_artefact_and_no_stream_of_a_run_holds_the_canary() {
     }
     let expected = [
         ".lock",
+        "BLAKE3SUMS",
         "checkpoint.bin",
         "checkpoint.previous.bin",
         "clients.jsonl",

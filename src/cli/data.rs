@@ -71,7 +71,7 @@ enum Deny {
 impl Deny {
     /// How many there are, and of what.
     fn found(self, i: &Inspected) -> (u64, &'static str) {
-        let Inspected { inspection: of, origin } = i;
+        let Inspected { inspection: of, origin, .. } = i;
         match self {
             Self::Conflicts => (of.conflicts.texts, "texts under several intents"),
             Self::Duplicates => (of.folded.repeated_in_train + of.repeated_in_test, "repeated texts"),
@@ -157,7 +157,7 @@ fn inspect_data(args: &Inspect) -> Result<ExitCode, Failure> {
 const SHOWN: usize = 6;
 
 fn describe(name: &str, found: &Inspected) -> String {
-    let Inspected { inspection: i, origin } = found;
+    let Inspected { inspection: i, origin, .. } = found;
     let spread = |s: &sottovoce::transcripts::inspect::Spread| {
         let (least, most) = (thousands(s.min), thousands(s.max));
         format!("{least} to {most}, mean {:.1}, median {:.1}, Gini {:.2}", s.mean, s.median, s.gini)

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 #[derive(Debug)]
 pub(crate) enum Failure {
     Config(ConfigError),
+    /// Arguments that cannot be.
+    Arguments(String),
     Experiment(ExperimentError),
     /// Two things cannot be compared.
     CannotTell(ExperimentError),
@@ -71,6 +73,7 @@ impl Failure {
     /// Says what happened on standard error, unless nobody is listening, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         let (code, text) = match self {
+            Self::Arguments(what) => (2, format!("error: {}", visible(&what))),
             Self::Config(e) => (2, format!("{:?}", miette::Report::new(e))),
             Self::Experiment(e) => (if from_configuration(&e) { 2 } else { 1 }, chain(&e)),
             Self::NothingLearned(why) => (1, format!("error: nothing was learned: {why}")),

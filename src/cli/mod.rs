@@ -8,6 +8,7 @@ mod data;
 mod diff;
 mod exit;
 mod experiment;
+mod init;
 mod list;
 mod output;
 mod progress;
@@ -40,6 +41,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first configuration for a data file.
+    Init(init::Init),
     /// Run an experiment: federated rounds, evaluation, baselines.
     Run(run::Run),
     /// Run an experiment with many settings and seeds, and compare them.
@@ -61,6 +64,11 @@ enum Command {
     Bench(bench::Bench),
     /// List what experiments can be made of, with parameters, ranges and defaults.
     List(list::List),
+    /// Print a script that completes commands and options in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Print the JSON Schema of experiment files, for editors to complete and check from.
     Schema,
     /// Look at data, or make some.
@@ -71,31 +79,49 @@ enum Command {
 /// A configuration and overrides.
 #[derive(Debug, Args)]
 struct ConfigArgs {
-    /// Configuration file (TOML); the embedded quickstart without one.
+    /// Configuration file (TOML). Without one it is sottovoce.toml in the working directory, as `init` writes it, and the
+    /// embedded quickstart where there is none.
     config: Option<PathBuf>,
     /// Override a value of the configuration, e.g. --set rounds.count=20 --set data.path=FOLDER.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 }
 
+/// The configuration of the working directory.
+const DEFAULT: &str = "sottovoce.toml";
+
 /// The embedded configuration.
 const QUICKSTART: &str = include_str!("../../examples/quickstart.toml");
 
 impl ConfigArgs {
+    /// The file that is read, if it is one.
+    fn file(&self) -> Option<PathBuf> {
+        let own = || Some(PathBuf::from(DEFAULT)).filter(|file| file.is_file());
+        self.config.clone().or_else(own)
+    }
+
     /// Name and text of the configuration, without the overrides.
     fn text(&self) -> Result<(String, String), ConfigError> {
-        match &self.config {
+        match &self.file() {
             Some(path) => Ok((path.display().to_string(), config::read(path).map_err(or_command(path))?)),
             None => Ok(("quickstart.toml".to_owned(), QUICKSTART.to_owned())),
         }
     }
 
     fn load(&self) -> Result<Config, ConfigError> {
-        match &self.config {
+        match &self.file() {
             Some(path) => config::load(path, &self.overrides).map_err(or_command(path)),
             None => config::parse("quickstart.toml", QUICKSTART, &self.overrides),
         }
     }
+}
+
+/// To standard output, whole or not at all: a shell may read half a script.
+fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sottovoce", &mut script);
+    io::Write::write_all(&mut io::stdout(), &script)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A file that is not there may be a command that was misspelt.
@@ -130,6 +156,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Aggregate(args)) => aggregate::aggregate(&args),
         Some(Command::Bench(command)) => bench::bench(&command),
         Some(Command::List(args)) => list::list(&args),
+        Some(Command::Init(args)) => init::init(&args),
+        Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Schema) => list::print_schema(),
         Some(Command::Data(args)) => data::data(&args),
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sottovoce_transcripts::inspect::{Inspection, Inspector};
 use sottovoce_transcripts::partition::{PoolBuilder, Scheme, partition, partition_like};
 use sottovoce_transcripts::{Split, Synthetic, Transcript};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 /// What a run would use, and where it came from.
@@ -17,6 +17,8 @@ pub struct Inspected {
     /// The transcripts that are left, and their partition.
     #[serde(flatten)]
     pub inspection: Inspection,
+    /// Clients that training transcripts name; 0 where some name none.
+    pub natural_clients: u64,
     /// Files, rejected rows, what was assumed and left out.
     pub origin: Origin,
 }
@@ -48,7 +50,10 @@ pub fn inspect(config: &Config) -> Result<Inspected, ExperimentError> {
         *place += 1;
         inspector.observe(&t, owner);
     })?;
-    Ok(Inspected { inspection: inspector.finish(), origin })
+    // Only where every training transcript names one.
+    let natural: Option<BTreeSet<u32>> = pool.train.iter().map(|item| item.client_key).collect();
+    let natural_clients = natural.map_or(0, |keys| keys.len() as u64);
+    Ok(Inspected { inspection: inspector.finish(), natural_clients, origin })
 }
 
 fn owner_of(shards: &[Vec<u32>], items: usize) -> Vec<Option<u32>> {

@@ -16,6 +16,7 @@ pub mod outside;
 pub mod record;
 mod root;
 pub mod run;
+pub mod starter;
 mod stopwatch;
 pub mod summary;
 pub mod sums;
