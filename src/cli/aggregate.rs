@@ -158,13 +158,12 @@ pub(crate) fn aggregate(args: &Aggregate) -> Result<ExitCode, Failure> {
     }
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
-    // An interrupted call leaves no half of a result. Without a handler it would still end, only less tidily.
-    let partial = (!streamed).then(|| arrays::partial(&args.output));
-    let _signals = Signals::watch(move || drop(partial.as_ref().map(std::fs::remove_file)));
+    // Without a handler an interrupted call would still end, only less tidily.
+    let signals = Signals::watch(|| ());
     let select = Select { only: args.only.clone(), exclude: args.exclude.clone(), integers: args.integers };
     pool.install(|| match arrays::open(&args.input, &select).map_err(AggregateFailure::from)? {
-        Any::F32(updates) => whole(args, &recipe, &updates),
-        Any::F64(updates) => whole(args, &recipe, &updates),
+        Any::F32(updates) => whole(args, &recipe, &updates, &signals),
+        Any::F64(updates) => whole(args, &recipe, &updates, &signals),
     })
 }
 
@@ -173,12 +172,22 @@ fn streamed(args: &Aggregate) -> bool {
     args.output.as_os_str() == "-"
 }
 
-fn whole<T: Number>(args: &Aggregate, recipe: &Recipe, updates: &Updates<T>) -> Result<ExitCode, Failure> {
+fn whole<T: Number>(
+    args: &Aggregate,
+    recipe: &Recipe,
+    updates: &Updates<T>,
+    signals: &Signals,
+) -> Result<ExitCode, Failure> {
     let matrix = !recipe.has_rule();
     // Whatever names a file here is read, whether as weights or as a parameter.
     let values = args.params.iter().filter_map(|p| p.split_once('=')).map(|(_, value)| value);
     let read: Vec<PathBuf> = values.chain(args.weights.as_deref()).map(PathBuf::from).collect();
     updates.may_write(&args.output, matrix, &read).map_err(AggregateFailure::from)?;
+    if !streamed(args) {
+        // An interrupted call leaves no half of a result.
+        let partial = arrays::partial(&args.output);
+        signals.farewell(move || drop(std::fs::remove_file(&partial)));
+    }
     let stack = updates.stack();
     let weights = args.weights.as_deref().map(|w| rules::weights(w, stack.clients())).transpose()?;
     if !args.quiet {
