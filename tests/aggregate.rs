@@ -1,6 +1,16 @@
 //! `aggregate` and `bench` from outside: files of updates in, one file out, and what is refused.
 
 mod common;
+#[path = "aggregate/exact.rs"]
+mod exact;
+#[path = "aggregate/kinds.rs"]
+mod kinds;
+#[path = "aggregate/streams.rs"]
+mod streams;
+#[path = "aggregate/tensors.rs"]
+mod tensors;
+#[path = "aggregate/weights.rs"]
+mod weights;
 
 use common::{Call, bytes, sottovoce};
 use std::fs;
@@ -140,14 +150,16 @@ fn tensors_are_matched_by_name() {
     let message = files.call("nnm", "out.safetensors").arg("--faulty=0").arg(&one).arg(&two).fails(2);
     assert!(message.contains("end the recipe with a rule"), "{message}");
 
-    let half = r#"{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}"#;
     let mixed = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F64","shape":[1],"data_offsets":[4,12]}}"#;
     let renamed = HEADER.replace("\"b\"", "\"c\"");
     let reshaped = HEADER.replace("[2,1]", "[1,2]");
     let nan = f32s(&[1.0, 2.0, f32::NAN]);
     for (name, content, said) in [
-        ("half", safetensors(half, &[0; 4]), "tensor w holds BF16"),
-        ("mixed", safetensors(mixed, &[0; 12]), "tensor x holds f64, tensors before it f32"),
+        (
+            "eighth",
+            safetensors(&HEADER.replace("F32\",\"shape\":[2,1]", "F8_E4M3\",\"shape\":[8,1]"), &[0; 12]),
+            "F8_E4M3",
+        ),
         ("renamed", safetensors(&renamed, &[0; 12]), "tensor b is missing"),
         ("reshaped", safetensors(&reshaped, &[0; 12]), "tensor w has shape [1, 2]"),
         ("nan", safetensors(HEADER, &nan), "tensor b, coordinate 0: NaN"),
@@ -159,6 +171,9 @@ fn tensors_are_matched_by_name() {
             "{name}: {message}"
         );
     }
+    let mixed = files.write("mixed.safetensors", &safetensors(mixed, &[0; 12]));
+    let message = files.call("mean", "bad.safetensors").arg(mixed).fails(2);
+    assert!(message.contains("tensor x holds f64, tensors before it f32"), "{message}");
     assert!(!files.path("bad.safetensors").exists());
 }
 
@@ -213,7 +228,8 @@ fn what_is_asked_wrongly_ends_with_2() {
         (files.call("mean", "./x.npy").arg(&input), "is one of the inputs"),
         (files.call("mean", "out.safetensors").arg(&input), "should end in .npy"),
         (files.call("mean", "none/out.npy").arg(&input), "none"),
-        (call("mean").arg("-"), "-"),
+        (call("mean").arg("-"), "standard input: does not begin"),
+        (call("mean").arg(&input).arg("-").arg("-"), "standard input"),
     ] {
         let message = plain(&call.fails(2));
         assert!(message.contains(said), "{said}: {message}");
@@ -228,11 +244,11 @@ fn what_is_asked_wrongly_ends_with_2() {
     for (name, content, said) in [
         ("double.npy", row("<f8", "(2,)", &f64s(&[1.0, 2.0])), "holds f64, the first file f32"),
         ("longer.npy", row("<f4", "(3,)", &f32s(&[1.0; 3])), "has shape [3], the first file [2]"),
-        ("big.npy", row(">f4", "(2,)", &[0; 8]), "big-endian"),
-        ("half.npy", row("<f2", "(2,)", &[0; 4]), "holds <f2"),
+        ("complex.npy", row("<c8", "(2,)", &[0; 16]), "holds <c8"),
+        ("integers.npy", row("<i4", "(2,)", &[0; 8]), "holds i32, the first file f32"),
         ("nan.npy", row("<f4", "(2,)", &f32s(&[0.0, f32::INFINITY])), "nan.npy, coordinate 1: inf"),
         ("other.safetensors", safetensors(HEADER, &[0; 12]), "the inputs are .npy files"),
-        ("text.txt", b"1 2".to_vec(), "neither .npy nor .safetensors"),
+        ("text.txt", b"1 2".to_vec(), "is not .npy, .npz or .safetensors"),
     ] {
         let bad = files.write(name, &content);
         let message = plain(&call("mean").arg(&first).arg(bad).fails(2));

@@ -436,7 +436,7 @@ fn names_from_files_do_not_control_the_terminal() {
     let (data, out) = (folder.path().join("all.jsonl"), folder.path().join("run"));
     let evil = "\u{1b}[2J\u{9b}31m\u{202e}";
     let line = |i: usize| {
-        let split = if i % 3 == 0 { "test" } else { "train" };
+        let split = if i.is_multiple_of(3) { "test" } else { "train" };
         let (intent, domain) = (format!("{evil}{}\n", i % 2), format!("{evil}d{}", i % 2));
         let text = ["where is my refund", "the game is down"][i % 2];
         serde_json::json!({"text": text, "intent": intent, "domain": domain, "lang": "en", "client": format!("{evil}{}", i % 4),

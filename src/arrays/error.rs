@@ -1,15 +1,16 @@
 //! Why files are no updates.
 
-use super::Dtype;
+use super::source::STANDARD;
+use super::{Dtype, Stored};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why updates cannot be had from files, or not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArrayError {
     /// The system refuses.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -17,7 +18,7 @@ pub enum ArrayError {
         source: io::Error,
     },
     /// A file that is not what its name says, or not of use here.
-    #[error("{}: {fault}", path.display())]
+    #[error("{}: {fault}", shown(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -25,7 +26,7 @@ pub enum ArrayError {
         fault: Fault,
     },
     /// No file was named, or a folder has none.
-    #[error("no input files; name .npy or .safetensors files, or a folder of them")]
+    #[error("no input files; name .npy, .npz or .safetensors files, or a folder of them")]
     NoInput,
 }
 
@@ -33,9 +34,17 @@ pub enum ArrayError {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Neither kind of file that is read.
-    #[error("is neither .npy nor .safetensors by its name")]
+    /// No kind of file that is read, by its name.
+    #[error(
+        "is not .npy, .npz or .safetensors by its name; safetensors.torch.save_file writes a state dict of PyTorch"
+    )]
     Kind,
+    /// No kind of file that is read, by its first bytes.
+    #[error("does not begin as .npy, .npz or .safetensors files do")]
+    Unknown,
+    /// Standard input, twice.
+    #[error("can be an input once")]
+    Twice,
     /// Inputs of two kinds, or an output of another kind than its inputs.
     #[error("the inputs are {expected} files, so this name should end in {expected}")]
     OtherKind {
@@ -77,7 +86,7 @@ pub enum Fault {
         what: String,
     },
     /// Numbers of a type that is not read.
-    #[error("{}holds {found}; little-endian f32 and f64 are read", tensor.as_ref().map(|t| format!("tensor {t} ")).unwrap_or_default())]
+    #[error("{}holds {found}, which is not read; floating-point numbers of 16, 32 and 64 bits are averaged{}", of(tensor), if tensor.is_some() { ", and --exclude leaves a tensor out" } else { "" })]
     Type {
         /// The tensor, in a file of several.
         tensor: Option<String>,
@@ -128,13 +137,85 @@ pub enum Fault {
         /// How many it has.
         dims: usize,
     },
+    /// An array of integers or truth values.
+    #[error("holds {found}; integers and truth values are not averaged, only floating-point numbers are")]
+    IntegerArray {
+        /// What it holds.
+        found: Stored,
+    },
+    /// A tensor of integers or truth values.
+    #[error(
+        "tensor {tensor} holds {found}, which is not averaged; --integers first or max keeps such tensors, --integers skip leaves them out"
+    )]
+    Integers {
+        /// Its name.
+        tensor: String,
+        /// What it holds.
+        found: Stored,
+    },
     /// Another type of number than the first file's.
-    #[error("holds {got}, the first file {expected}; all need the same type")]
+    #[error("{}holds {got}, {}the first file {expected}; all need the same type", of(tensor), if tensor.is_some() { "in " } else { "" })]
     OtherType {
-        /// Of the first file.
-        expected: Dtype,
-        /// Of this one.
-        got: Dtype,
+        /// The tensor, in a file of several.
+        tensor: Option<String>,
+        /// In the first file.
+        expected: Stored,
+        /// In this one.
+        got: Stored,
+    },
+    /// Patterns for files whose arrays have no names.
+    #[error("its array has no name; --only and --exclude are for .npz and .safetensors files")]
+    NoNames,
+    /// A pattern that matches no name.
+    #[error("{option} {pattern} matches no tensor; {hint}")]
+    NoMatch {
+        /// Where it was given.
+        option: &'static str,
+        /// As it was written.
+        pattern: String,
+        /// What may have been meant, or what there is.
+        hint: String,
+    },
+    /// Nothing to average among the tensors that count.
+    #[error("has no tensor of floating-point numbers but those that are left out")]
+    NothingLeft,
+    /// An archive that cannot be read.
+    #[error("is no archive of arrays that can be read: {what}")]
+    Archive {
+        /// What the reader says.
+        what: String,
+    },
+    /// An entry of an archive that is no array.
+    #[error("its entry {entry} is no .npy array")]
+    NoArray {
+        /// Its name.
+        entry: String,
+    },
+    /// A size that no compressed bytes can have.
+    #[error("array {tensor} claims {claimed} bytes, more than its {packed} in the archive can become")]
+    Claims {
+        /// Its name.
+        tensor: String,
+        /// Bytes that it claims to have.
+        claimed: u64,
+        /// Bytes that it has in the archive.
+        packed: u64,
+    },
+    /// What is wrong with an array of an archive.
+    #[error("array {tensor}: {fault}")]
+    Within {
+        /// Its name.
+        tensor: String,
+        /// What is wrong with it.
+        fault: Box<Self>,
+    },
+    /// More than the machine has.
+    #[error("needs {needed} bytes of memory, {available} are left")]
+    Memory {
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that are left.
+        available: u64,
     },
     /// Another shape than the first file's.
     #[error("has shape {got:?}, the first file {expected:?}; all need the same shape")]
@@ -162,7 +243,7 @@ pub enum Fault {
         /// In this one.
         got: Vec<usize>,
     },
-    /// Tensors of two types in one file.
+    /// Tensors to be averaged in two types in one file.
     #[error("tensor {tensor} holds {got}, tensors before it {expected}; all need the same type")]
     MixedTypes {
         /// Its name.
@@ -177,11 +258,11 @@ pub enum Fault {
     IsInput,
     /// Rows of a matrix, where the kind of file holds one update.
     #[error(
-        "{rows} rows do not fit into a .safetensors file, which holds one update; end the recipe with a rule"
+        "wrappers alone give many rows, and files of {ending} hold one update; end the recipe with a rule"
     )]
     Rows {
-        /// How many there are.
-        rows: usize,
+        /// The kind of file.
+        ending: &'static str,
     },
 }
 
@@ -196,4 +277,14 @@ impl ArrayError {
             Self::File { .. } | Self::NoInput => true,
         }
     }
+}
+
+/// A file's name; that of standard input in words.
+pub(super) fn shown(path: &Path) -> String {
+    if path.as_os_str() == STANDARD { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// A tensor before what it does.
+fn of(tensor: &Option<String>) -> String {
+    tensor.as_ref().map(|t| format!("tensor {t} ")).unwrap_or_default()
 }

@@ -58,7 +58,7 @@ mod tests {
     fn open(dtype: Dtype, shape: &[usize], numbers: usize) -> Result<Matrix, ArrayError> {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("m.npy");
-        let mut file = header(dtype, shape);
+        let mut file = header(&dtype.into(), shape);
         (0..numbers).for_each(|i| file.extend((i as f32).to_le_bytes()));
         fs::write(&path, file).expect("a file can be written");
         Matrix::open(&path)

@@ -6,6 +6,8 @@
 
 use super::error::Fault;
 use super::number::Dtype;
+use super::stored::Stored;
+use super::tensor::{Bytes, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Numbers begin at a multiple of this, so that they are aligned where the file is mapped.
@@ -49,7 +51,7 @@ impl Header {
         Ok(Self { descr, fortran, shape, start })
     }
 
-    /// The type of the numbers, if it is one that updates are made of.
+    /// The type of the numbers, if it is one of the two that can be read in place.
     pub(super) fn dtype(&self) -> Result<Dtype, Fault> {
         let found = self.descr.clone();
         match self.descr.as_str() {
@@ -77,11 +79,31 @@ impl Header {
     }
 }
 
-/// A file's beginning up to its numbers, in C order.
-pub(super) fn header(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
+/// The array of a file, `name` its name in an archive.
+pub(super) fn tensor(file: &[u8], name: &str) -> Result<Tensor, Fault> {
+    let header = Header::parse(file)?;
+    let (stored, big_endian) = Stored::of_descr(&header.descr);
+    let Some(size) = stored.size() else {
+        let tensor = (!name.is_empty()).then(|| name.to_owned());
+        return Err(Fault::Type { tensor, found: header.descr });
+    };
+    let count = header.count(size, file.len())?;
+    Ok(Tensor {
+        name: name.to_owned(),
+        stored,
+        big_endian: big_endian && size > 1,
+        transposed: header.transposed(),
+        shape: header.shape,
+        count,
+        bytes: Bytes::At(header.start..file.len()),
+    })
+}
+
+/// A file's beginning up to its elements, in C order.
+pub(super) fn header(stored: &Stored, shape: &[usize]) -> Vec<u8> {
     let dims: Vec<String> = shape.iter().map(usize::to_string).collect();
     let dims = if let [one] = &dims[..] { format!("({one},)") } else { format!("({})", dims.join(", ")) };
-    let mut text = format!("{{'descr': '<f{}', 'fortran_order': False, 'shape': {dims}, }}", dtype.size());
+    let mut text = format!("{{'descr': '{}', 'fortran_order': False, 'shape': {dims}, }}", stored.descr());
     let before = MAGIC.len() + 4;
     let padded = (before + text.len() + 1).next_multiple_of(ALIGNMENT);
     text.extend(std::iter::repeat_n(' ', padded - before - text.len() - 1));
@@ -242,7 +264,7 @@ mod tests {
     }
 
     fn header_of(shape: &[usize]) -> Vec<u8> {
-        header(Dtype::F32, shape)
+        header(&Stored::F32, shape)
     }
 
     #[test]

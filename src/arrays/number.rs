@@ -1,5 +1,7 @@
-//! The two types of number that updates in files are made of.
+//! The two types of number that updates are averaged in.
 
+use super::stored::Stored;
+use half::{bf16, f16};
 use serde::Serialize;
 use sottovoce_aggregator::Element;
 use std::borrow::Cow;
@@ -42,12 +44,14 @@ pub trait Number: Element {
     fn in_place(bytes: &[u8]) -> Option<&[Self]>;
     /// The numbers behind `bytes`; a rest shorter than a number is not read.
     fn copied(bytes: &[u8]) -> Vec<Self>;
+    /// The numbers behind `bytes`, whose elements are `stored`, a type that is averaged in this one.
+    fn decoded(stored: &Stored, big_endian: bool, bytes: &[u8]) -> Vec<Self>;
     /// The bytes of `values`.
     fn le_bytes(values: &[Self]) -> Cow<'_, [u8]>;
 }
 
 macro_rules! number {
-    ($float:ty, $dtype:expr) => {
+    ($float:ty, $dtype:expr, $decoded:expr) => {
         impl Number for $float {
             const DTYPE: Dtype = $dtype;
 
@@ -65,6 +69,10 @@ macro_rules! number {
                 numbers.iter().map(|n| <$float>::from_le_bytes(*n)).collect()
             }
 
+            fn decoded(stored: &Stored, big_endian: bool, bytes: &[u8]) -> Vec<Self> {
+                $decoded(stored, big_endian, bytes)
+            }
+
             fn le_bytes(values: &[Self]) -> Cow<'_, [u8]> {
                 if cfg!(target_endian = "big") {
                     return values.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -79,5 +87,20 @@ macro_rules! number {
     };
 }
 
-number!(f32, Dtype::F32);
-number!(f64, Dtype::F64);
+number!(f32, Dtype::F32, |stored: &Stored, big, bytes| match stored {
+    Stored::F16 => each(bytes, big, |b| f16::from_le_bytes(b).to_f32()),
+    Stored::Bf16 => each(bytes, big, |b| bf16::from_le_bytes(b).to_f32()),
+    _ => each(bytes, big, f32::from_le_bytes),
+});
+number!(f64, Dtype::F64, |_: &Stored, big, bytes| each(bytes, big, f64::from_le_bytes));
+
+fn each<const N: usize, T>(bytes: &[u8], big_endian: bool, number: impl Fn([u8; N]) -> T) -> Vec<T> {
+    let (elements, _) = bytes.as_chunks::<N>();
+    let ordered = |mut bytes: [u8; N]| {
+        if big_endian {
+            bytes.reverse();
+        }
+        number(bytes)
+    };
+    elements.iter().map(|bytes| ordered(*bytes)).collect()
+}

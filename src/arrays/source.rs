@@ -2,19 +2,45 @@
 
 use super::error::{ArrayError, Fault};
 use super::number::Number;
+use crate::limits::available_memory;
 use memmap2::Mmap;
 use std::fs::{self, File};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// A mapped file.
+/// The name that stands for standard input and output.
+pub(super) const STANDARD: &str = "-";
+
+/// A mapped file, or what came from standard input.
 #[derive(Debug)]
 pub(super) struct Mapped {
     pub(super) path: PathBuf,
-    map: Mmap,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Map(Mmap),
+    Memory(Vec<u8>),
 }
 
 impl Mapped {
+    /// Reads standard input to its end.
+    pub(super) fn standard_input() -> Result<Self, ArrayError> {
+        let path = PathBuf::from(STANDARD);
+        let available = available_memory().unwrap_or(u64::MAX - 1);
+        let mut bytes = Vec::new();
+        if let Err(source) = io::stdin().lock().take(available + 1).read_to_end(&mut bytes) {
+            return Err(ArrayError::Io { path, source });
+        }
+        let needed = bytes.len() as u64;
+        if needed > available {
+            return Err(ArrayError::File { path, fault: Fault::Memory { needed, available } });
+        }
+        Ok(Self { path, held: Held::Memory(bytes) })
+    }
+
     pub(super) fn open(path: &Path) -> Result<Self, ArrayError> {
         let failed = |source| ArrayError::Io { path: path.to_owned(), source };
         // Asked before opening: opening a pipe would wait for somebody to write.
@@ -25,11 +51,14 @@ impl Mapped {
         // SAFETY: the bytes are only read, and any bytes are good numbers. A file that is cut off meanwhile ends the
         // process with SIGBUS, as it does for every program that maps files.
         let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
-        Ok(Self { path: path.to_owned(), map })
+        Ok(Self { path: path.to_owned(), held: Held::Map(map) })
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.map
+        match &self.held {
+            Held::Map(map) => map,
+            Held::Memory(bytes) => bytes,
+        }
     }
 
     /// The error that this file is at fault.
@@ -42,10 +71,14 @@ impl Mapped {
 #[derive(Debug)]
 pub(super) struct Source<T> {
     file: Mapped,
-    /// Bytes of the numbers in the file.
-    place: Range<usize>,
-    /// The numbers in the order that is wanted, where the file's bytes are not that.
-    copy: Option<Vec<T>>,
+    numbers: Numbers<T>,
+}
+
+#[derive(Debug)]
+enum Numbers<T> {
+    /// Bytes of the file that are the numbers.
+    InPlace(Range<usize>),
+    Copied(Vec<T>),
 }
 
 impl<T: Number> Source<T> {
@@ -54,30 +87,31 @@ impl<T: Number> Source<T> {
         let place = start..file.bytes().len();
         let numbers = &file.bytes()[place.clone()];
         let copy = T::in_place(numbers).is_none().then(|| T::copied(numbers));
-        Self { file, place, copy }
+        Self { file, numbers: copy.map_or(Numbers::InPlace(place), Numbers::Copied) }
     }
 
-    /// The same numbers, rearranged by `arrange`.
-    pub(super) fn rearranged(self, arrange: impl FnOnce(&[T]) -> Vec<T>) -> Self {
-        let copy = Some(arrange(self.numbers()));
-        Self { copy, ..self }
+    /// The numbers behind these bytes of the file, which have been asked for in place before.
+    pub(super) fn in_place(file: Mapped, place: Range<usize>) -> Self {
+        Self { file, numbers: Numbers::InPlace(place) }
+    }
+
+    /// Numbers that the file's bytes are not as they lie.
+    pub(super) fn copied(file: Mapped, numbers: Vec<T>) -> Self {
+        Self { file, numbers: Numbers::Copied(numbers) }
     }
 
     pub(super) fn numbers(&self) -> &[T] {
-        match &self.copy {
-            Some(copy) => copy,
-            None => T::in_place(self.bytes()).expect("copied at the beginning if not aligned"),
+        match &self.numbers {
+            Numbers::InPlace(place) => {
+                T::in_place(&self.file.bytes()[place.clone()]).expect("asked for before")
+            }
+            Numbers::Copied(numbers) => numbers,
         }
     }
 
-    /// The bytes that hold the numbers in the file.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.file.bytes()[self.place.clone()]
-    }
-
-    /// The bytes before the numbers.
-    pub(super) fn head(&self) -> &[u8] {
-        &self.file.bytes()[..self.place.start]
+    /// The file's first bytes.
+    pub(super) fn head(&self, length: usize) -> &[u8] {
+        &self.file.bytes()[..length]
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -85,6 +119,6 @@ impl<T: Number> Source<T> {
     }
 
     pub(super) fn is_copied(&self) -> bool {
-        self.copy.is_some()
+        matches!(self.numbers, Numbers::Copied(_))
     }
 }

@@ -1,109 +1,95 @@
-//! Headers of safetensors files: which tensor lies where, all of one type.
+//! Headers of safetensors files, read and written: which tensor lies where.
 
 use super::error::Fault;
-use super::number::Dtype;
-use safetensors::tensor::{Dtype as Stored, Metadata};
+use super::kind::LONGEST;
+use super::layout::Piece;
+use super::select::Select;
+use super::stored::Stored;
+use super::tensor::{Bytes, Contents, Tensor};
+use safetensors::tensor::Metadata;
+use serde::Serialize;
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 /// Bytes of the header's length.
 const LENGTH: usize = 8;
-/// Longest header that the format allows, in bytes.
-const LONGEST: u64 = 100_000_000;
 
-/// A tensor's name, shape and place among the numbers of its file.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tensor {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    /// First number, counted from the first of the file.
-    pub(super) from: usize,
-    /// Numbers.
-    pub(super) count: usize,
+/// Reads the header of a file and holds it against the file's length.
+fn header(file: &[u8]) -> Result<(Metadata, usize), Fault> {
+    let short = |claimed| Fault::Truncated { claimed };
+    let (length, rest) = file.split_first_chunk::<LENGTH>().ok_or(short(LENGTH as u64))?;
+    let length = u64::from_le_bytes(*length);
+    if length > LONGEST {
+        return Err(Fault::Index { what: format!("claims {length} bytes, more than the format allows") });
+    }
+    let text = usize::try_from(length).ok().and_then(|n| rest.get(..n)).ok_or(short(length))?;
+    // This checks offsets and shapes against each other; the length of the file is left to do.
+    let header: Metadata = serde_json::from_slice(text).map_err(|e| Fault::Index { what: e.to_string() })?;
+    let start = LENGTH + text.len();
+    let (expected, got) = (header.data_len() as u64, (file.len() - start) as u64);
+    if expected == got { Ok((header, start)) } else { Err(Fault::Length { expected, got }) }
 }
 
-/// The tensors of a file in the order in which they lie there, without gaps.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Index {
-    pub(super) tensors: Vec<Tensor>,
-    pub(super) dtype: Dtype,
-    /// Where the numbers begin in the file.
-    pub(super) start: usize,
-    /// Numbers in all tensors.
-    pub(super) count: usize,
+/// Names of the tensors.
+pub(super) fn names(file: &[u8]) -> Result<Vec<String>, Fault> {
+    Ok(header(file)?.0.offset_keys())
 }
 
-impl Index {
-    /// Reads the header of a file and holds it against the file's length.
-    pub(super) fn parse(file: &[u8]) -> Result<Self, Fault> {
-        let short = |claimed| Fault::Truncated { claimed };
-        let (length, rest) = file.split_first_chunk::<LENGTH>().ok_or(short(LENGTH as u64))?;
-        let length = u64::from_le_bytes(*length);
-        if length > LONGEST {
-            return Err(Fault::Index { what: format!("claims {length} bytes, more than the format allows") });
+/// The tensors that count, in the order in which they lie in the file.
+pub(super) fn contents(file: &[u8], select: &Select) -> Result<Contents, Fault> {
+    let (header, start) = header(file)?;
+    let mut named: Vec<_> = header.offset_keys();
+    // Empty tensors share a place: their names decide, not chance.
+    named.sort_by_cached_key(|name| (header.info(name).map(|i| i.data_offsets), name.clone()));
+    let metadata = header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut contents = Contents { metadata, start, ..Contents::default() };
+    for name in named {
+        if !select.takes(&name) {
+            contents.left_out.push(name);
+            continue;
         }
-        let text = usize::try_from(length).ok().and_then(|n| rest.get(..n)).ok_or(short(length))?;
-        // This checks offsets and shapes against each other; the length of the file is left to do.
-        let header: Metadata =
-            serde_json::from_slice(text).map_err(|e| Fault::Index { what: e.to_string() })?;
-        let start = LENGTH + text.len();
-        let (expected, got) = (header.data_len() as u64, (file.len() - start) as u64);
-        if expected != got {
-            return Err(Fault::Length { expected, got });
-        }
-        let mut named: Vec<_> = header.offset_keys();
-        // Empty tensors share a place: their names decide, not chance.
-        named.sort_by_cached_key(|name| (header.info(name).map(|i| i.data_offsets), name.clone()));
-        let mut dtype = None;
-        let mut tensors = Vec::with_capacity(named.len());
-        for name in named {
-            let info = header.info(&name).expect("a name that the header has just listed");
-            let got = match info.dtype {
-                Stored::F32 => Dtype::F32,
-                Stored::F64 => Dtype::F64,
-                other => return Err(Fault::Type { tensor: Some(name), found: format!("{other:?}") }),
-            };
-            let expected = *dtype.get_or_insert(got);
-            if got != expected {
-                return Err(Fault::MixedTypes { tensor: name, expected, got });
-            }
-            let (from, to) = info.data_offsets;
-            let (from, count) = (from / got.size(), (to - from) / got.size());
-            tensors.push(Tensor { name, shape: info.shape.clone(), from, count });
-        }
-        let dtype = dtype.ok_or(Fault::Empty)?;
-        Ok(Self { tensors, dtype, start, count: got as usize / dtype.size() })
+        let info = header.info(&name).expect("a name that the header has just listed");
+        let stored = Stored::of_named(info.dtype);
+        let (from, to) = info.data_offsets;
+        let Some(size) = stored.size() else {
+            return Err(Fault::Type { tensor: Some(name), found: stored.to_string() });
+        };
+        contents.tensors.push(Tensor {
+            name,
+            stored,
+            big_endian: false,
+            transposed: false,
+            shape: info.shape.clone(),
+            count: (to - from) / size,
+            bytes: Bytes::At(start + from..start + to),
+        });
     }
+    Ok(contents)
+}
 
-    /// Holds another file's tensors against these: same names, same shapes. `None` if they also lie in the same order,
-    /// so that their numbers can be taken as they are; otherwise where each of these lies there.
-    pub(super) fn places_in(&self, other: &Self) -> Result<Option<Vec<Range<usize>>>, Fault> {
-        if self.tensors == other.tensors {
-            return Ok(None);
-        }
-        let mut theirs: BTreeMap<&str, &Tensor> =
-            other.tensors.iter().map(|t| (t.name.as_str(), t)).collect();
-        let mut places = Vec::with_capacity(self.tensors.len());
-        for t in &self.tensors {
-            let Some(o) = theirs.remove(t.name.as_str()) else {
-                return Err(Fault::OtherTensors { tensor: t.name.clone(), missing: true });
-            };
-            if o.shape != t.shape {
-                let (expected, got) = (t.shape.clone(), o.shape.clone());
-                return Err(Fault::TensorShape { tensor: t.name.clone(), expected, got });
-            }
-            places.push(o.from..o.from + o.count);
-        }
-        match theirs.into_keys().next() {
-            Some(name) => Err(Fault::OtherTensors { tensor: name.to_owned(), missing: false }),
-            None => Ok(Some(places)),
-        }
-    }
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("words and numbers can be written as JSON")
+}
 
-    /// The tensor that holds the number `at`.
-    pub(super) fn holding(&self, at: usize) -> Option<&Tensor> {
-        self.tensors.iter().find(|t| (t.from..t.from + t.count).contains(&at))
+/// The header of tensors that follow each other.
+pub(super) fn written(metadata: &BTreeMap<String, String>, tensors: &[Piece<'_>]) -> Vec<u8> {
+    let mut entries = Vec::new();
+    if !metadata.is_empty() {
+        entries.push(format!("\"__metadata__\":{}", json(metadata)));
     }
+    let mut from = 0;
+    for (name, stored, shape, bytes) in tensors {
+        let to = from + bytes.len();
+        let (name, dtype) = (json(name), stored.named());
+        let shape = json(shape);
+        entries.push(format!(
+            "{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{from},{to}]}}"
+        ));
+        from = to;
+    }
+    let mut text = format!("{{{}}}", entries.join(","));
+    // Numbers begin at a multiple of 8, so that they are aligned where the file is mapped.
+    text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(LENGTH) - text.len()));
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
 #[cfg(test)]
@@ -120,10 +106,10 @@ mod tests {
             "a":{"dtype":"F32","shape":[3,1],"data_offsets":[8,20]},
             "z":{"dtype":"F32","shape":[0],"data_offsets":[8,8]},
             "y":{"dtype":"F32","shape":[0],"data_offsets":[8,8]}}"#;
-        let index = Index::parse(&file(header, 20)).expect("a good file");
-        let names: Vec<&str> = index.tensors.iter().map(|t| t.name.as_str()).collect();
-        assert_eq!((names.join(""), index.count), ("byza".to_owned(), 5));
-        assert_eq!(index.holding(2).map(|t| t.name.as_str()), Some("a"));
+        let contents = contents(&file(header, 20), &Select::default()).expect("a good file");
+        let names: Vec<&str> = contents.tensors.iter().map(|t| t.name.as_str()).collect();
+        assert_eq!(names.join(""), "byza");
+        assert_eq!(contents.tensors[3].bytes, Bytes::At(contents.start + 8..contents.start + 20));
     }
 
     #[test]
@@ -133,7 +119,7 @@ mod tests {
         };
         let good = file(&tensor("[2]", "[0,8]"), 8);
         for length in 0..good.len() {
-            assert!(Index::parse(&good[..length]).is_err(), "{length}");
+            assert!(super::header(&good[..length]).is_err(), "{length}");
         }
         for header in [
             tensor("[4611686018427387904]", "[0,18446744073709551615]"),
@@ -145,9 +131,9 @@ mod tests {
             "{}".to_owned(),
             "{\"a\":".repeat(100_000),
         ] {
-            assert!(Index::parse(&file(&header, 8)).is_err(), "{header:.80}");
+            assert!(super::header(&file(&header, 8)).is_err(), "{header:.80}");
         }
         let huge = [&u64::MAX.to_le_bytes()[..], b"{}"].concat();
-        assert!(matches!(Index::parse(&huge), Err(Fault::Index { .. })));
+        assert!(matches!(super::header(&huge), Err(Fault::Index { .. })));
     }
 }

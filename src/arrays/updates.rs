@@ -1,20 +1,17 @@
 //! Updates of clients as they lie in files: one matrix, or a file for each client.
 
-use super::error::{ArrayError, Fault};
-use super::npy::Header;
-use super::number::{Dtype, Number};
-use super::source::{Mapped, Source};
-use super::tensors::Index;
+use super::error::{ArrayError, shown};
+use super::kind::Kind;
+use super::layout::Layout;
+use super::number::Number;
+use super::source::{STANDARD, Source};
 use super::write;
 use rayon::prelude::*;
 use sottovoce_aggregator::Stack;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-/// Endings of the two kinds of file.
-pub(super) const NPY: &str = ".npy";
-pub(super) const SAFETENSORS: &str = ".safetensors";
 
 /// What the files are, besides their numbers.
 #[derive(Debug)]
@@ -23,8 +20,19 @@ pub(super) enum Form {
     Matrix,
     /// An array for each client, all of this shape.
     Vectors(Vec<usize>),
-    /// A file of tensors for each client; this is the first one's header.
-    Tensors(Index),
+    /// A file of tensors by name for each client.
+    Tensors(Named),
+}
+
+/// What a file of tensors has besides numbers.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) kind: Kind,
+    pub(super) layout: Layout,
+    /// Of the first file.
+    pub(super) metadata: BTreeMap<String, String>,
+    /// Bytes of the first file before its first tensor.
+    pub(super) start: usize,
 }
 
 /// Updates of `clients` clients with `params` numbers each, of one type.
@@ -33,6 +41,7 @@ pub struct Updates<T> {
     pub(super) form: Form,
     pub(super) sources: Vec<Source<T>>,
     pub(super) params: usize,
+    pub(super) converted: BTreeSet<String>,
 }
 
 /// Updates of either type.
@@ -42,159 +51,6 @@ pub enum Any {
     F32(Updates<f32>),
     /// Of `f64`.
     F64(Updates<f64>),
-}
-
-/// Which of the two kinds a file is, by its name.
-pub(super) fn ending(path: &Path) -> Result<&'static str, Fault> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("npy") => Ok(NPY),
-        Some("safetensors") => Ok(SAFETENSORS),
-        _ => Err(Fault::Kind),
-    }
-}
-
-/// Opens updates: one `.npy` of shape clients × parameters, or an `.npy` or a `.safetensors` file for each client. A
-/// folder stands for its files, in the order of their names; hidden ones are left out.
-pub fn open(inputs: &[PathBuf]) -> Result<Any, ArrayError> {
-    let paths = files(inputs)?;
-    let first = paths.first().ok_or(ArrayError::NoInput)?;
-    let fault = |path: &Path, fault| ArrayError::File { path: path.to_owned(), fault };
-    let expected = ending(first).map_err(|f| fault(first, f))?;
-    for path in &paths {
-        if ending(path).map_err(|f| fault(path, f))? != expected {
-            return Err(fault(path, Fault::OtherKind { expected }));
-        }
-    }
-    let file = Mapped::open(first)?;
-    let dtype = match expected {
-        NPY => Header::parse(file.bytes()).and_then(|h| h.dtype()),
-        _ => Index::parse(file.bytes()).map(|i| i.dtype),
-    };
-    match (expected, dtype.map_err(|f| file.fault(f))?) {
-        (NPY, Dtype::F32) => arrays(&paths).map(Any::F32),
-        (NPY, Dtype::F64) => arrays(&paths).map(Any::F64),
-        (_, Dtype::F32) => tensors(&paths).map(Any::F32),
-        (_, Dtype::F64) => tensors(&paths).map(Any::F64),
-    }
-}
-
-/// The inputs with folders replaced by their files.
-fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, ArrayError> {
-    let mut files = Vec::new();
-    for input in inputs {
-        let failed = |source| ArrayError::Io { path: input.clone(), source };
-        if !fs::metadata(input).map_err(failed)?.is_dir() {
-            files.push(input.clone());
-            continue;
-        }
-        let mut inside = Vec::new();
-        for entry in fs::read_dir(input).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if !hidden && !entry.path().is_dir() {
-                inside.push(entry.path());
-            }
-        }
-        inside.sort();
-        files.append(&mut inside);
-    }
-    Ok(files)
-}
-
-fn arrays<T: Number>(paths: &[PathBuf]) -> Result<Updates<T>, ArrayError> {
-    let mut sources = Vec::with_capacity(paths.len());
-    let mut shape: Option<Vec<usize>> = None;
-    for path in paths {
-        let file = Mapped::open(path)?;
-        let read = || {
-            let header = Header::parse(file.bytes())?;
-            let got = header.dtype()?;
-            if got != T::DTYPE {
-                return Err(Fault::OtherType { expected: T::DTYPE, got });
-            }
-            if header.count(got.size(), file.bytes().len())? == 0 {
-                return Err(Fault::Empty);
-            }
-            match &shape {
-                Some(expected) if *expected != header.shape => {
-                    Err(Fault::OtherShape { expected: expected.clone(), got: header.shape })
-                }
-                _ => Ok(header),
-            }
-        };
-        let header = read().map_err(|f| file.fault(f))?;
-        let source = Source::new(file, header.start);
-        let transposed = header.transposed();
-        let shape = &*shape.insert(header.shape);
-        sources.push(if transposed { source.rearranged(|n| c_order(n, shape)) } else { source });
-    }
-    let shape = shape.ok_or(ArrayError::NoInput)?;
-    let (form, params) = match (&sources[..], &shape[..]) {
-        ([_], [_, params]) => (Form::Matrix, *params),
-        ([one], [] | [_, _, ..]) => {
-            let fault = Fault::Dimensions { dims: shape.len() };
-            return Err(ArrayError::File { path: one.path().to_owned(), fault });
-        }
-        _ => (Form::Vectors(shape.clone()), sources[0].numbers().len()),
-    };
-    Ok(Updates { form, sources, params })
-}
-
-/// Numbers in Fortran order, put into C order.
-fn c_order<T: Number>(numbers: &[T], shape: &[usize]) -> Vec<T> {
-    let mut strides = Vec::with_capacity(shape.len());
-    let mut stride = 1;
-    for dim in shape {
-        strides.push(stride);
-        stride *= dim;
-    }
-    let mut place = vec![0; shape.len()];
-    let mut from = 0;
-    let mut ordered = Vec::with_capacity(numbers.len());
-    while ordered.len() < numbers.len() {
-        ordered.push(numbers[from]);
-        for axis in (0..shape.len()).rev() {
-            place[axis] += 1;
-            from += strides[axis];
-            if place[axis] < shape[axis] {
-                break;
-            }
-            from -= strides[axis] * shape[axis];
-            place[axis] = 0;
-        }
-    }
-    ordered
-}
-
-fn tensors<T: Number>(paths: &[PathBuf]) -> Result<Updates<T>, ArrayError> {
-    let mut sources = Vec::with_capacity(paths.len());
-    let mut first: Option<Index> = None;
-    for path in paths {
-        let file = Mapped::open(path)?;
-        let read = || {
-            let index = Index::parse(file.bytes())?;
-            if index.dtype != T::DTYPE {
-                return Err(Fault::OtherType { expected: T::DTYPE, got: index.dtype });
-            }
-            if index.count == 0 {
-                return Err(Fault::Empty);
-            }
-            let places = first.as_ref().map_or(Ok(None), |first| first.places_in(&index))?;
-            Ok((index, places))
-        };
-        let (index, places) = read().map_err(|f| file.fault(f))?;
-        let source = Source::new(file, index.start);
-        sources.push(match places {
-            None => source,
-            Some(places) => source.rearranged(|numbers| {
-                places.into_iter().flat_map(|place| numbers[place].iter().copied()).collect()
-            }),
-        });
-        first.get_or_insert(index);
-    }
-    let index = first.ok_or(ArrayError::NoInput)?;
-    let params = index.count;
-    Ok(Updates { form: Form::Tensors(index), sources, params })
 }
 
 impl<T: Number> Updates<T> {
@@ -223,7 +79,42 @@ impl<T: Number> Updates<T> {
 
     /// Ending of the files' names, and of those that [`Updates::write`] makes.
     pub fn ending(&self) -> &'static str {
-        if self.holds_tensors() { SAFETENSORS } else { NPY }
+        if let Form::Tensors(named) = &self.form { named.kind.ending() } else { Kind::Npy.ending() }
+    }
+
+    /// The files, in the order of the clients.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.sources.iter().map(Source::path)
+    }
+
+    /// Types of number that were read as the result's, most significant byte first or of 16 bits.
+    pub fn converted(&self) -> impl Iterator<Item = &str> {
+        self.converted.iter().map(String::as_str)
+    }
+
+    /// Names of tensors that are not averaged, but in the result as they are.
+    pub fn kept(&self) -> Vec<&str> {
+        let slots = self.named().into_iter().flat_map(|n| &n.layout.slots);
+        slots.filter(|s| s.kept.is_some()).map(|s| &s.name[..]).collect()
+    }
+
+    /// Names of the first file's tensors that the result does not have.
+    pub fn left_out(&self) -> Vec<&str> {
+        self.named().into_iter().flat_map(|n| &n.layout.left_out).map(String::as_str).collect()
+    }
+
+    /// Names of kept tensors that are not the same in all files.
+    pub fn differing(&self) -> Vec<&str> {
+        self.named().into_iter().flat_map(|n| &n.layout.differing).map(String::as_str).collect()
+    }
+
+    /// The tensors of an archive of arrays, if the files are such.
+    pub(super) fn archive(&self) -> Option<&Layout> {
+        self.named().filter(|n| n.kind == Kind::Npz).map(|n| &n.layout)
+    }
+
+    fn named(&self) -> Option<&Named> {
+        if let Form::Tensors(named) = &self.form { Some(named) } else { None }
     }
 
     /// Files whose numbers could not be read in place and were copied.
@@ -250,8 +141,8 @@ impl<T: Number> Updates<T> {
             Form::Vectors(_) => {
                 Place { path: self.sources[client].path(), row: None, tensor: None, coordinate }
             }
-            Form::Tensors(index) => {
-                let holding = index.holding(coordinate);
+            Form::Tensors(named) => {
+                let holding = named.layout.holding(coordinate);
                 let tensor = holding.map(|t| t.name.as_str());
                 let coordinate = coordinate - holding.map_or(0, |t| t.from);
                 Place { path: self.sources[client].path(), row: None, tensor, coordinate }
@@ -259,15 +150,24 @@ impl<T: Number> Updates<T> {
         }
     }
 
-    /// Checks that a result can go to `path`: of the same kind by its name, no input, in a folder that exists.
-    pub fn may_write(&self, path: &Path) -> Result<(), ArrayError> {
-        write::check(self, path)
+    /// Checks that a result can go to `path` (`-`: standard output): of the same kind by its name, in a folder that exists, none of the inputs
+    /// nor of the `other` files that are read, and no matrix where the kind of file holds one update.
+    pub fn may_write(&self, path: &Path, matrix: bool, other: &[PathBuf]) -> Result<(), ArrayError> {
+        if path.as_os_str() == STANDARD {
+            return write::holds(self, path, matrix);
+        }
+        write::check(self, path, matrix, other)
     }
 
     /// Writes rows of a result as these updates are written: a single row as one update, several (`matrix`) as a
-    /// matrix. The file is there whole or not at all.
+    /// matrix. The file is there whole or not at all. It has been asked whether it [may](Self::may_write).
     pub fn write(&self, path: &Path, rows: &[Vec<T>], matrix: bool) -> Result<(), ArrayError> {
         write::write(self, path, rows, matrix)
+    }
+
+    /// The same to a stream.
+    pub fn write_to(&self, out: impl Write, rows: &[Vec<T>], matrix: bool) -> io::Result<()> {
+        write::stream(self, out, rows, matrix)
     }
 }
 
@@ -286,7 +186,7 @@ pub struct Place<'a> {
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
+        f.write_str(&shown(self.path))?;
         if let Some(row) = self.row {
             write!(f, ", row {row}")?;
         }

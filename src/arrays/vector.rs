@@ -1,49 +1,41 @@
 //! A list of numbers in an `.npy` file: weights, a trusted update.
 
 use super::error::{ArrayError, Fault};
-use super::npy::Header;
+use super::npy;
+use super::number::Number;
 use super::source::Mapped;
+use super::stored::Stored;
 use std::path::Path;
 
 /// Reads a one-dimensional `.npy` file of floating-point numbers or integers.
 pub fn vector(path: &Path) -> Result<Vec<f64>, ArrayError> {
     let file = Mapped::open(path)?;
     let read = || {
-        let header = Header::parse(file.bytes())?;
-        let (size, number) = reader(&header.descr)?;
-        header.count(size, file.bytes().len())?;
-        if header.shape.len() != 1 {
-            return Err(Fault::NotAList { dims: header.shape.len() });
+        let tensor = npy::tensor(file.bytes(), "")?;
+        if tensor.shape.len() != 1 {
+            return Err(Fault::NotAList { dims: tensor.shape.len() });
         }
-        Ok(file.bytes()[header.start..].chunks_exact(size).map(number).collect())
+        let plain = tensor.plain(file.bytes());
+        match &tensor.stored {
+            Stored::F64 => Ok(f64::copied(&plain)),
+            Stored::Integer { signed, bytes } => {
+                Ok(plain.chunks_exact(*bytes).map(|n| integer(n, *signed)).collect())
+            }
+            Stored::Bool | Stored::Other(_) => {
+                Err(Fault::Type { tensor: None, found: tensor.stored.to_string() })
+            }
+            Stored::F16 | Stored::Bf16 | Stored::F32 => {
+                Ok(tensor.numbers::<f32>(file.bytes()).into_iter().map(f64::from).collect())
+            }
+        }
     };
     read().map_err(|f| file.fault(f))
 }
 
-/// Reads a number from its bytes.
-type Reader = fn(&[u8]) -> f64;
-
-/// Size of a number of this type in bytes, and how it is read.
-fn reader(descr: &str) -> Result<(usize, Reader), Fault> {
-    macro_rules! number {
-        ($type:ty) => {
-            (size_of::<$type>(), |bytes| {
-                <$type>::from_le_bytes(bytes.try_into().expect("chunks have the size of the type")) as f64
-            })
-        };
-    }
-    Ok(match descr {
-        "<f4" => number!(f32),
-        "<f8" => number!(f64),
-        "|i1" => number!(i8),
-        "|u1" => number!(u8),
-        "<i2" => number!(i16),
-        "<u2" => number!(u16),
-        "<i4" => number!(i32),
-        "<u4" => number!(u32),
-        "<i8" => number!(i64),
-        "<u8" => number!(u64),
-        d if d.starts_with('>') => return Err(Fault::BigEndian { found: descr.to_owned() }),
-        _ => return Err(Fault::Type { tensor: None, found: descr.to_owned() }),
-    })
+/// An integer from its bytes, least significant first.
+fn integer(bytes: &[u8], signed: bool) -> f64 {
+    let negative = signed && bytes[bytes.len() - 1] >= 0x80;
+    let mut whole = [if negative { 0xff } else { 0 }; 16];
+    whole[..bytes.len()].copy_from_slice(bytes);
+    i128::from_le_bytes(whole) as f64
 }

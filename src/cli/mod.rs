@@ -57,7 +57,7 @@ enum Command {
     Classify(classify::Classify),
     /// Mask personal data in text.
     Redact(redact::Redact),
-    /// Aggregate updates from .npy or .safetensors files.
+    /// Aggregate updates from .npy, .npz or .safetensors files.
     Aggregate(aggregate::Aggregate),
     /// Measure this machine.
     #[command(subcommand)]

@@ -48,6 +48,24 @@ fn value(word: &str, text: &str) -> Result<Value, AggregateFailure> {
     Ok(number.map_or_else(|| Value::Word(text.to_owned()), Value::Number))
 }
 
+/// Refuses weights that the recipe would not look at.
+pub(crate) fn uses_weights(
+    recipe: &Recipe,
+    faulty: Option<u32>,
+    params: &[String],
+) -> Result<(), AggregateFailure> {
+    if recipe.uses_weights() {
+        return Ok(());
+    }
+    let mut declared: Vec<String> = params.iter().filter(|p| !p.starts_with("weights=")).cloned().collect();
+    declared.push("weights=declared".to_owned());
+    let would = self::recipe(recipe.names(), faulty, &declared).is_ok_and(|r| r.uses_weights());
+    let advice = if would { " unless --param weights=declared says so" } else { "" };
+    let can = catalogue().iter().filter(|e| e.parameters.iter().any(|p| p.name == "weights"));
+    let rules = can.map(|e| e.name).collect::<Vec<_>>().join(", ");
+    Err(AggregateFailure::WeightsIgnored { recipe: recipe.names().to_owned(), advice, rules })
+}
+
 /// Weights of `clients` clients from a list or a file.
 pub(crate) fn weights(text: &str, clients: usize) -> Result<Vec<f64>, AggregateFailure> {
     let path = Path::new(text);
@@ -90,11 +108,6 @@ fn lines(path: &Path) -> Result<Vec<f64>, AggregateFailure> {
 pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
     let name = name.trim().replace('_', "-");
     catalogue().iter().find(|e| e.name == name || e.aliases.contains(&name.as_str()))
-}
-
-/// Whether these names are wrappers alone, whose result is a row for each client or bucket.
-pub(crate) fn gives_a_matrix(names: &str) -> bool {
-    names.rsplit('+').next().and_then(entry).is_some_and(|e| e.kind == Kind::Wrapper)
 }
 
 /// The rules and wrappers with their parameters, for the long help.

@@ -312,6 +312,36 @@ fn every_entry_of_the_catalogue_is_here() {
 }
 
 #[test]
+fn weights_change_the_outcome_where_a_recipe_says_that_it_uses_them() {
+    let mut s = stream(11);
+    let (rows, vector) = (matrix::<f64>(&mut s, N, D), [0.5; D]);
+    let weights = [|i: usize| 1.0 + i as f64, |i: usize| 40.0 - 3.0 * i as f64];
+    let mut used = 0;
+    let words = [None, Some("uniform"), Some("declared")];
+    for (law, word) in LAWS.iter().flat_map(|law| words.map(|word| (law, word))) {
+        for m in [None, Some(1.0), Some(2.0)] {
+            let mut parameters = law.parameters(F, &vector);
+            let more = [("weights", word.map(|w| Value::Word(w.into()))), ("m", m.map(Value::Number))];
+            for (name, value) in more {
+                if let Some(value) = value.filter(|_| law.takes(name)) {
+                    parameters.insert(name.into(), value);
+                }
+            }
+            let recipe = Recipe::parse(law.names, &parameters).expect("a recipe");
+            let [one, other] = weights.map(|w| {
+                let weights: Vec<f64> = (0..N).map(w).collect();
+                bits(&run(&recipe, &rows, &weights).rows)
+            });
+            assert_eq!(one != other, recipe.uses_weights(), "{} {word:?} {m:?}", law.name());
+            used += usize::from(one != other);
+        }
+    }
+    assert!(used > 0);
+    let buckets = Recipe::parse("bucketing+mean", &given("s=2 seed=1", &[])).expect("a recipe");
+    assert!(!buckets.uses_weights(), "buckets have no weights");
+}
+
+#[test]
 fn every_number_of_threads_gives_the_same_bits() {
     // Those that look at all subsets are slow here, and gather nothing over blocks of their own.
     for law in LAWS.iter().filter(|law| !["smea", "caf"].contains(&law.names)) {

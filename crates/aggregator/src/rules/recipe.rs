@@ -168,17 +168,33 @@ impl Recipe {
         &self.names
     }
 
+    /// Whether weights that clients declare can change the outcome. Buckets have none, and of one row that is kept all
+    /// is kept.
+    pub fn uses_weights(&self) -> bool {
+        let one_row = matches!(&self.rule, Some(Rule::MultiKrum { m: Some(1), .. }));
+        let uniform = self.weighting().is_none_or(|w| w.choice == Choice::Uniform);
+        !(uniform || one_row || self.has_buckets())
+    }
+
     fn no_weights_of_buckets(&self) -> Result<(), RuleError> {
-        let declared = match &self.rule {
-            Some(Rule::Mean { weighting } | Rule::MultiKrum { weighting, .. })
-            | Some(Rule::Smoothed { weighting, .. } | Rule::GeometricMedian { weighting, .. })
-            | Some(Rule::NormBounding { weighting, .. }) => weighting.choice == Choice::Declared,
-            _ => false,
-        };
-        if declared && self.wrappers.iter().any(|w| matches!(w, Wrapper::Bucketing { .. })) {
+        if self.has_buckets() && self.weighting().is_some_and(|w| w.choice == Choice::Declared) {
             return Err(RuleError::WeightsOfBuckets { recipe: self.names.clone() });
         }
         Ok(())
+    }
+
+    /// How the rule takes weights, if it can.
+    fn weighting(&self) -> Option<&Weighting> {
+        match &self.rule {
+            Some(Rule::Mean { weighting } | Rule::MultiKrum { weighting, .. })
+            | Some(Rule::Smoothed { weighting, .. } | Rule::GeometricMedian { weighting, .. })
+            | Some(Rule::NormBounding { weighting, .. }) => Some(weighting),
+            _ => None,
+        }
+    }
+
+    fn has_buckets(&self) -> bool {
+        self.wrappers.iter().any(|w| matches!(w, Wrapper::Bucketing { .. }))
     }
 }
 
