@@ -181,8 +181,8 @@ fn one(
         None => {
             let experiment = Experiment::new(config.clone())?;
             let mut until = Until { rounds: rung.unwrap_or(u64::MAX), stop };
-            // A run that has come further than this rung shows no more what it was there.
-            let beyond = rung.is_some_and(|rung| RoundLine::count(&path) > rung);
+            // A run that has come to this rung, or further, would only go on from there: it shows no more what it was.
+            let beyond = rung.is_some_and(|rung| RoundLine::count(&path) >= rung);
             let mut record = if beyond { Record::none() } else { Record::reopen(&path)? };
             let (summary, params) = match experiment.run(&mut record, &mut until) {
                 Ok(ran) => ran,
