@@ -121,12 +121,17 @@ fn outside(config: &Config) -> Vec<(&'static str, PathBuf)> {
     all
 }
 
-/// Adds a file; a second one of a name gets a number.
-fn add(all: &mut BTreeMap<String, String>, name: String, path: &Path) -> Result<(), ExperimentError> {
+/// BLAKE3 of a file, in hexadecimal.
+pub(crate) fn digest_of(path: &Path) -> Result<String, ExperimentError> {
     let mut hash = blake3::Hasher::new();
     let mut read = || io::copy(&mut File::open(path)?, &mut hash);
     read().map_err(ExperimentError::at(path))?;
-    let digest = hash.finalize().to_hex().to_string();
+    Ok(hash.finalize().to_hex().to_string())
+}
+
+/// Adds a file; a second one of a name gets a number.
+fn add(all: &mut BTreeMap<String, String>, name: String, path: &Path) -> Result<(), ExperimentError> {
+    let digest = digest_of(path)?;
     let mut numbered = name.clone();
     let mut number = 1;
     while all.contains_key(&numbered) {

@@ -5,12 +5,13 @@
 
 use crate::experiment::ExperimentError;
 use crate::experiment::directory::{CONFIG, MANIFEST};
+use crate::experiment::inputs::digest_of;
 use crate::experiment::journal::{EGRESS, ROUNDS};
 use crate::experiment::record::{CLIENTS, MODEL, SUMMARY};
 use sottovoce_simulation::durable::{self, Access};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -23,7 +24,7 @@ const FILES: [&str; 7] = [CLIENTS, CONFIG, EGRESS, MANIFEST, MODEL, ROUNDS, SUMM
 pub(crate) fn write(folder: &Path) -> Result<(), ExperimentError> {
     let mut text = String::new();
     for name in FILES {
-        let digest = digest(&folder.join(name))?;
+        let digest = digest_of(&folder.join(name))?;
         let _ = writeln!(text, "{digest}  {name}");
     }
     let path = folder.join(SUMS);
@@ -50,18 +51,11 @@ pub fn check(folder: &Path) -> Result<bool, ExperimentError> {
         text.lines().filter_map(|line| line.split_once("  ")).map(|(digest, name)| (name, digest)).collect();
     for name in FILES {
         let path = folder.join(name);
-        if sums.get(name) != Some(&digest(&path)?.as_str()) {
+        if sums.get(name) != Some(&digest_of(&path)?.as_str()) {
             let what =
                 "is not what the run left here: something else has changed it; `sottovoce verify` says where";
             return Err(ExperimentError::RunDirectory { path, what });
         }
     }
     Ok(true)
-}
-
-fn digest(path: &Path) -> Result<String, ExperimentError> {
-    let mut hash = blake3::Hasher::new();
-    let mut read = || io::copy(&mut File::open(path)?, &mut hash);
-    read().map_err(ExperimentError::at(path))?;
-    Ok(hash.finalize().to_hex().to_string())
 }

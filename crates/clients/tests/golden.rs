@@ -192,6 +192,15 @@ struct Compare<'a> {
     run: &'a Run,
 }
 
+fn nodes<'a>(
+    shards: &'a StoredShards,
+    model: &'a dyn Model,
+    local: LocalTraining,
+) -> Nodes<'a, StoredShards> {
+    let sources = SourceKey::of(shards);
+    Nodes { shards, model, local, transforms: &[], root: None, sources, seed: SEED }
+}
+
 impl Compare<'_> {
     /// The largest relative differences, each with what differs.
     fn differences(self) -> Vec<(String, f64)> {
@@ -201,15 +210,7 @@ impl Compare<'_> {
         let start = Params::from_values(model.layout().clone(), g.start[&run.model].clone());
         let (shards, world, clients) = (g.shards(model), world(g.epochs), g.shards.len() as u64);
         let local = g.local(run.optimiser);
-        let nodes = Nodes {
-            shards: &shards,
-            model,
-            local,
-            transforms: &[],
-            root: None,
-            sources: SourceKey::of(&shards),
-            seed: SEED,
-        };
+        let nodes = nodes(&shards, model, local);
         let start = start.expect("as many as the model has");
         let mut engine = Engine::new(algorithm, &nodes, plan(run.pace, &world), start);
         let mut differences = Vec::new();
@@ -300,15 +301,7 @@ fn arrivals_are_those_of_the_script() {
     let (shards, world) = (golden.shards(model), world(golden.epochs));
     let algorithm = &FedBuff { server_lr: 1.0, exponent: 0.5, weighted: true };
     let local = golden.local(Optimiser::Sgd { lr: 0.1 });
-    let nodes = Nodes {
-        shards: &shards,
-        model,
-        local,
-        transforms: &[],
-        root: None,
-        sources: SourceKey::of(&shards),
-        seed: SEED,
-    };
+    let nodes = nodes(&shards, model, local);
     let mut happened = BTreeMap::new();
     for buffer in [1, 3] {
         let plan = plan(Some(Pace::Asynchronous { buffer }), &world);
