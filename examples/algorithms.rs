@@ -13,6 +13,7 @@
 //! each run: one that is there is not run again. About two hours on two cores.
 
 use serde::{Deserialize, Serialize};
+use sottovoce::Parts;
 use sottovoce::config::Config;
 use sottovoce::experiment::{Experiment, ExperimentError, Record, Summary};
 use sottovoce::report::table;
@@ -214,6 +215,7 @@ impl Runs {
         let mut best = None;
         for grid in grids {
             let sweep = |overrides: Vec<String>, seeds: Vec<u64>| Sweep {
+                parts: Parts::none(),
                 name: "algorithms".to_owned(),
                 text: BASE.to_owned(),
                 overrides,

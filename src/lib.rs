@@ -28,13 +28,18 @@
 //! ```
 
 pub mod arrays;
+mod cli;
 pub mod compare;
 pub mod config;
 pub mod experiment;
 pub mod limits;
 mod memory;
+pub mod parts;
 pub mod saved;
 pub mod sweep;
+
+pub use cli::command;
+pub use parts::Parts;
 
 pub use sottovoce_aggregator as aggregator;
 pub use sottovoce_algorithms as algorithms;

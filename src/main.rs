@@ -1,7 +1,5 @@
 //! The command `sottovoce`.
 
-mod cli;
-
 fn main() -> std::process::ExitCode {
-    cli::main()
+    sottovoce::command(&sottovoce::Parts::none())
 }

@@ -1,5 +1,6 @@
 //! A trained model as a file: parameters as safetensors, with all that classifying new text needs.
 
+use crate::Parts;
 use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
 use crate::experiment::data::{intake, model};
@@ -23,6 +24,7 @@ const FROZEN: &str = "frozen";
 #[derive(Debug, Clone, PartialEq)]
 pub struct SavedModel {
     meaning: Meaning,
+    parts: Parts,
     params: Params,
     /// A frozen table that was read from a file.
     table: Option<Arc<[f32]>>,
@@ -38,7 +40,7 @@ impl SavedModel {
     /// A trained model; `table` is what of it is frozen and not random.
     pub fn of(config: &Config, labels: &[String], params: &Params, table: Option<Arc<[f32]>>) -> Self {
         let meaning = Meaning { config: config.to_toml(), labels: labels.to_vec() };
-        Self { meaning, params: params.clone(), table }
+        Self { meaning, parts: config.parts.clone(), params: params.clone(), table }
     }
 
     /// A safetensors file; the same model gives the same bytes.
@@ -70,8 +72,8 @@ impl SavedModel {
             && self.meaning.labels == other.meaning.labels
     }
 
-    /// Reads a file of the bytes that [`SavedModel::to_bytes`] gives.
-    pub fn read(path: &Path) -> Result<Self, ExperimentError> {
+    /// Reads a file of the bytes that [`SavedModel::to_bytes`] gives; `parts` has models of the program's own.
+    pub fn read(path: &Path, parts: &Parts) -> Result<Self, ExperimentError> {
         let artefact = |source| ExperimentError::Artefact { path: path.to_owned(), source };
         let invalid = |what: String| artefact(io::Error::new(io::ErrorKind::InvalidData, what));
         let file = std::fs::read(path).map_err(artefact)?;
@@ -79,7 +81,9 @@ impl SavedModel {
         let meaning = header.metadata().as_ref().and_then(|m| m.get(KEY));
         let meaning = meaning.ok_or_else(|| invalid("has no sottovoce metadata".to_owned()))?;
         let meaning: Meaning = serde_json::from_str(meaning).map_err(|e| invalid(e.to_string()))?;
-        let config: Config = toml::from_str(&meaning.config).map_err(|e| invalid(e.message().to_owned()))?;
+        let mut config: Config =
+            toml::from_str(&meaning.config).map_err(|e| invalid(e.message().to_owned()))?;
+        config.parts = parts.clone();
         let layout = model(&config, meaning.labels.len(), None)?.layout().clone();
         let tensors = SafeTensors::deserialize(&file).map_err(|e| invalid(e.to_string()))?;
         let numbers = |name: &str, shape: [usize; 2]| {
@@ -105,12 +109,14 @@ impl SavedModel {
             }
             _ => None,
         };
-        Ok(Self { meaning, params, table })
+        Ok(Self { meaning, parts: parts.clone(), params, table })
     }
 
     /// The configuration of the run that it is of.
     pub fn config(&self) -> Config {
-        toml::from_str(&self.meaning.config).expect("read or written as a configuration")
+        let config: Config =
+            toml::from_str(&self.meaning.config).expect("read or written as a configuration");
+        Config { parts: self.parts.clone(), ..config }
     }
 
     /// The parameters.

@@ -3,13 +3,13 @@
 use super::exit::Failure;
 use super::rules;
 use super::signals::Signals;
+use crate::aggregator::{AggregateError, Outcome, Recipe, Rejection, RuleError, StackError};
+use crate::arrays::{self, Any, ArrayError, Dtype, Integers, Number, Select, Updates};
+use crate::core::{Digest, LayoutError};
+use crate::limits;
+use crate::report::{thousands, visible};
 use clap::Args;
 use serde::Serialize;
-use sottovoce::aggregator::{AggregateError, Outcome, Recipe, Rejection, RuleError, StackError};
-use sottovoce::arrays::{self, Any, ArrayError, Dtype, Integers, Number, Select, Updates};
-use sottovoce::core::{Digest, LayoutError};
-use sottovoce::limits;
-use sottovoce::report::{thousands, visible};
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

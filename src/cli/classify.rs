@@ -1,10 +1,11 @@
 //! `sottovoce classify`.
 
 use super::exit::Failure;
+use crate::Parts;
+use crate::report::visible;
+use crate::saved::SavedModel;
 use clap::Args;
 use serde::Serialize;
-use sottovoce::report::visible;
-use sottovoce::saved::SavedModel;
 use std::io::{self, BufRead, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,8 +32,8 @@ struct Answer<'a> {
 const LONGEST: u64 = 16 << 20;
 
 /// Answers line by line, so that it can stand in a pipe.
-pub(crate) fn classify(args: &Classify) -> Result<ExitCode, Failure> {
-    let model = SavedModel::read(&args.run_dir.join("model.safetensors"))?;
+pub(crate) fn classify(args: &Classify, parts: &Parts) -> Result<ExitCode, Failure> {
+    let model = SavedModel::read(&args.run_dir.join("model.safetensors"), parts)?;
     let mut classifier = model.classifier()?;
     let (mut input, mut out) = (io::stdin().lock(), io::stdout().lock());
     let mut line = Vec::new();

@@ -1,9 +1,9 @@
 //! `sottovoce compare`: differences between runs, paired by seed.
 
 use super::exit::Failure;
+use crate::compare::{Against, Comparison, Question, Row, compare as answer, flips};
+use crate::report::{percent, table, thousands, visible};
 use clap::Args;
-use sottovoce::compare::{Against, Comparison, Question, Row, compare as answer, flips};
-use sottovoce::report::{percent, table, thousands, visible};
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -2,13 +2,14 @@
 
 use super::ConfigArgs;
 use super::exit::Failure;
+use crate::Parts;
+use crate::config::Config;
+use crate::experiment::inspect::{self, Inspected};
+use crate::report::{percent, table, thousands, visible};
+use crate::transcripts::inspect::Duplicates;
+use crate::transcripts::{Language, Split, Synthetic, SyntheticConfig, Transcript, Turn};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use sottovoce::config::Config;
-use sottovoce::experiment::inspect::{self, Inspected};
-use sottovoce::report::{percent, table, thousands, visible};
-use sottovoce::transcripts::inspect::Duplicates;
-use sottovoce::transcripts::{Language, Split, Synthetic, SyntheticConfig, Transcript, Turn};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
@@ -87,10 +88,10 @@ impl Deny {
     }
 }
 
-pub(crate) fn data(command: &Data) -> Result<ExitCode, Failure> {
+pub(crate) fn data(command: &Data, parts: &Parts) -> Result<ExitCode, Failure> {
     match command {
-        Data::Synth(args) => synth(args),
-        Data::Inspect(args) => inspect_data(args),
+        Data::Synth(args) => synth(args, parts),
+        Data::Inspect(args) => inspect_data(args, parts),
     }
 }
 
@@ -107,11 +108,11 @@ struct Line<'a> {
     turns: &'a [Turn],
 }
 
-fn synth(args: &Synth) -> Result<ExitCode, Failure> {
-    let config: Config = args.config.load()?;
+fn synth(args: &Synth, parts: &Parts) -> Result<ExitCode, Failure> {
+    let config: Config = args.config.load(parts)?;
     let corpus: SyntheticConfig = config.data.synthetic.unwrap_or_default();
     let clients = args.clients.unwrap_or(corpus.clients).min(corpus.clients);
-    let corpus = Synthetic::new(corpus).map_err(sottovoce::experiment::ExperimentError::Synthetic)?;
+    let corpus = Synthetic::new(corpus).map_err(crate::experiment::ExperimentError::Synthetic)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut write = |t: &Transcript| -> Result<(), Failure> {
         let Transcript { id, client, language, timestamp, domain, split, turns, intent } = t;
@@ -129,8 +130,8 @@ fn synth(args: &Synth) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn inspect_data(args: &Inspect) -> Result<ExitCode, Failure> {
-    let config = args.config.load()?;
+fn inspect_data(args: &Inspect, parts: &Parts) -> Result<ExitCode, Failure> {
+    let config = args.config.load(parts)?;
     let found = inspect::inspect(&config)?;
     let mut err = io::stderr().lock();
     for note in found.origin.notes() {
@@ -158,7 +159,7 @@ const SHOWN: usize = 6;
 
 fn describe(name: &str, found: &Inspected) -> String {
     let Inspected { inspection: i, origin, .. } = found;
-    let spread = |s: &sottovoce::transcripts::inspect::Spread| {
+    let spread = |s: &crate::transcripts::inspect::Spread| {
         let (least, most) = (thousands(s.min), thousands(s.max));
         format!("{least} to {most}, mean {:.1}, median {:.1}, Gini {:.2}", s.mean, s.median, s.gini)
     };
@@ -209,7 +210,7 @@ fn describe(name: &str, found: &Inspected) -> String {
         ),
     ];
     if !origin.files.is_empty() {
-        let file = |f: &sottovoce::transcripts::readers::FileRead| {
+        let file = |f: &crate::transcripts::readers::FileRead| {
             let formats: Vec<String> = f.formats.iter().map(|format| lower(format!("{format:?}"))).collect();
             (format!("{} ({})", f.file, formats.join(", ")), f.accepted)
         };

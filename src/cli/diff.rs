@@ -3,10 +3,11 @@
 use super::exit::Failure;
 use super::experiment::Watch;
 use super::progress::ProgressArgs;
+use crate::Parts;
+use crate::experiment::diff::{At, Differences, diff};
+use crate::experiment::fields::Differs;
+use crate::report::visible;
 use clap::Args;
-use sottovoce::experiment::diff::{At, Differences, diff};
-use sottovoce::experiment::fields::Differs;
-use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,9 +34,9 @@ pub(crate) struct Diff {
 }
 
 /// Compares and says.
-pub(crate) fn run(args: &Diff) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Diff, parts: &Parts) -> Result<ExitCode, Failure> {
     let mut watch = Watch::new(args.progress, "diff");
-    let differences = diff(&args.a, &args.b, !args.no_numbers, &mut watch);
+    let differences = diff(&args.a, &args.b, !args.no_numbers, parts, &mut watch);
     watch.end();
     let differences = differences.map_err(Failure::cannot_tell)?;
     let mut out = io::stdout().lock();

@@ -2,10 +2,10 @@
 //! 128 and the signal's number where one has ended it, 141 closed pipe.
 
 use super::aggregate::AggregateFailure;
-use sottovoce::compare::CompareError;
-use sottovoce::config::ConfigError;
-use sottovoce::experiment::{ExperimentError, LockError};
-use sottovoce::report::visible;
+use crate::compare::CompareError;
+use crate::config::ConfigError;
+use crate::experiment::{ExperimentError, LockError};
+use crate::report::visible;
 use std::io::{self, Write};
 use std::process::ExitCode;
 

@@ -2,9 +2,9 @@
 
 use super::progress::{ProgressArgs, Show};
 use super::signals::Signals;
-use sottovoce::experiment::{Observer, Progress, Stage};
-use sottovoce::report::visible;
-use sottovoce::simulation::CheckpointError;
+use crate::experiment::{Observer, Progress, Stage};
+use crate::report::visible;
+use crate::simulation::CheckpointError;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -2,9 +2,9 @@
 
 use super::exit::Failure;
 use super::{DEFAULT, signals};
+use crate::experiment::starter::{self, StarterError};
+use crate::report::visible;
 use clap::Args;
-use sottovoce::experiment::starter::{self, StarterError};
-use sottovoce::report::visible;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;

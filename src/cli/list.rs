@@ -1,10 +1,10 @@
 //! What experiments can be made of, and the schema of their files.
 
 use super::exit::Failure;
+use crate::aggregator::rules::{self, Entry, Kind, catalogue};
+use crate::config::catalogue::{Choice, Parameter, choices, schema};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use sottovoce::aggregator::rules::{self, Entry, Kind, catalogue};
-use sottovoce::config::catalogue::{Choice, Parameter, choices, schema};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -19,9 +19,10 @@ mod signals;
 mod sweep;
 mod verify;
 
+use crate::Parts;
+use crate::config::{self, Config, ConfigError};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use exit::Failure;
-use sottovoce::config::{self, Config, ConfigError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -108,10 +109,10 @@ impl ConfigArgs {
         }
     }
 
-    fn load(&self) -> Result<Config, ConfigError> {
+    fn load(&self, parts: &Parts) -> Result<Config, ConfigError> {
         match &self.file() {
-            Some(path) => config::load(path, &self.overrides).map_err(or_command(path)),
-            None => config::parse("quickstart.toml", QUICKSTART, &self.overrides),
+            Some(path) => config::load_with(parts, path, &self.overrides).map_err(or_command(path)),
+            None => config::parse_with(parts, "quickstart.toml", QUICKSTART, &self.overrides),
         }
     }
 }
@@ -141,17 +142,36 @@ fn or_command(path: &Path) -> impl Fn(ConfigError) -> ConfigError + '_ {
     }
 }
 
-/// Parses the command line and does what it says.
-pub(crate) fn main() -> ExitCode {
+/// The command line: parses the arguments of the process and does what they say. Configurations may name `parts`, so that a
+/// program of one's own with an algorithm, model, transform or rule of its own has all of the commands:
+///
+/// ```no_run
+/// # use sottovoce::core::{Algorithm, Answer, ClientError, LocalTask, ServerCx};
+/// # #[derive(serde::Deserialize)]
+/// # struct Mine { step: f32 }
+/// # impl Algorithm for Mine {
+/// #     type Server = ();
+/// #     type Client = ();
+/// #     fn name(&self) -> &'static str { "mine" }
+/// #     fn client(&self, task: &mut dyn LocalTask, _: &(), _: &mut ()) -> Result<Answer, ClientError> {
+/// #         Ok(task.train(None)?.into())
+/// #     }
+/// #     fn server(&self, cx: &mut ServerCx<'_>, _: &mut ()) { cx.step(self.step) }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     sottovoce::command(&sottovoce::Parts::none().algorithm::<Mine>("mine"))
+/// }
+/// ```
+pub fn command(parts: &Parts) -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        None => run::run(&cli.run),
-        Some(Command::Run(args)) => run::run(&args),
-        Some(Command::Sweep(args)) => sweep::sweep(&args),
-        Some(Command::Verify(args)) => verify::run(&args),
-        Some(Command::Diff(args)) => diff::run(&args),
+        None => run::run(&cli.run, parts),
+        Some(Command::Run(args)) => run::run(&args, parts),
+        Some(Command::Sweep(args)) => sweep::sweep(&args, parts),
+        Some(Command::Verify(args)) => verify::run(&args, parts),
+        Some(Command::Diff(args)) => diff::run(&args, parts),
         Some(Command::Compare(args)) => compare::compare(&args),
-        Some(Command::Classify(args)) => classify::classify(&args),
+        Some(Command::Classify(args)) => classify::classify(&args, parts),
         Some(Command::Redact(args)) => redact::redact(&args),
         Some(Command::Aggregate(args)) => aggregate::aggregate(&args),
         Some(Command::Bench(command)) => bench::bench(&command),
@@ -159,7 +179,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Init(args)) => init::init(&args),
         Some(Command::Completions { shell }) => completions(shell),
         Some(Command::Schema) => list::print_schema(),
-        Some(Command::Data(args)) => data::data(&args),
+        Some(Command::Data(args)) => data::data(&args, parts),
     };
     done.unwrap_or_else(Failure::report)
 }

@@ -1,7 +1,7 @@
 //! The table at the end of a run.
 
-use sottovoce::experiment::{Ended, Summary};
-use sottovoce::report::{bytes, duration, percent, table, thousands};
+use crate::experiment::{Ended, Summary};
+use crate::report::{bytes, duration, percent, table, thousands};
 use std::fmt::Write;
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! How far long work has come, on standard error: a bar where somebody looks on, a line now and then in a file.
 
+use crate::experiment::Stopwatch;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use sottovoce::experiment::Stopwatch;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 

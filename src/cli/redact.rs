@@ -1,11 +1,11 @@
 //! `sottovoce redact`.
 
 use super::exit::Failure;
-use clap::{Args, ValueEnum};
-use sottovoce::transcripts::deident::stream::{
+use crate::transcripts::deident::stream::{
     JsonParts, Report, StreamError, StreamOptions, StreamRedactor, TextEncoding,
 };
-use sottovoce::transcripts::deident::{Policy, PseudonymKey, Redactor, Tier};
+use crate::transcripts::deident::{Policy, PseudonymKey, Redactor, Tier};
+use clap::{Args, ValueEnum};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! Rules, parameters and weights as they are written on a command line.
 
 use super::aggregate::AggregateFailure;
-use sottovoce::aggregator::Recipe;
-use sottovoce::aggregator::rules::{Entry, Kind, Value, catalogue};
-use sottovoce::arrays::{ArrayError, vector};
+use crate::aggregator::Recipe;
+use crate::aggregator::rules::{Entry, Kind, Value, catalogue};
+use crate::arrays::{ArrayError, vector};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;

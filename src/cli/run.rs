@@ -5,9 +5,10 @@ use super::exit::Failure;
 use super::experiment::Watch;
 use super::output;
 use super::progress::ProgressArgs;
+use crate::Parts;
+use crate::experiment::{Ended, Experiment, Lock, Record};
+use crate::report::visible;
 use clap::Args;
-use sottovoce::experiment::{Ended, Experiment, Lock, Record};
-use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,8 +48,8 @@ pub(crate) struct Run {
 }
 
 /// Runs, watches, prints.
-pub(crate) fn run(args: &Run) -> Result<ExitCode, Failure> {
-    let config = args.config.load()?;
+pub(crate) fn run(args: &Run, parts: &Parts) -> Result<ExitCode, Failure> {
+    let config = args.config.load(parts)?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
     if let Some(path) = &args.lock {

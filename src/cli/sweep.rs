@@ -4,9 +4,10 @@ use super::ConfigArgs;
 use super::exit::Failure;
 use super::progress::ProgressArgs;
 use super::signals::Signals;
+use crate::Parts;
+use crate::report::{percent, table, visible};
+use crate::sweep::{self, Axis, Outcome, Range, Sweep};
 use clap::Args;
-use sottovoce::report::{percent, table, visible};
-use sottovoce::sweep::{self, Axis, Outcome, Range, Sweep};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,12 +56,13 @@ pub(crate) struct SweepArgs {
 }
 
 /// Runs all settings and prints the table.
-pub(crate) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn sweep(args: &SweepArgs, parts: &Parts) -> Result<ExitCode, Failure> {
     let (name, text) = args.config.text()?;
     let overrides = args.config.overrides.clone();
     let (grid, random, seeds) = (args.grid.clone(), args.random.clone(), args.seeds.clone());
     let samples = args.samples.unwrap_or(1);
-    let settings = Sweep { name, text, overrides, grid, random, samples, seeds }.settings()?;
+    let parts = parts.clone();
+    let settings = Sweep { name, text, overrides, parts, grid, random, samples, seeds }.settings()?;
     let show = args.progress.show("sweep");
     let bar = show.bar.clone();
     let signals = Signals::watch(move || bar.finish_and_clear());

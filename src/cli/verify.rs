@@ -3,11 +3,12 @@
 use super::exit::Failure;
 use super::experiment::Watch;
 use super::progress::ProgressArgs;
+use crate::Parts;
+use crate::config;
+use crate::experiment::Ended;
+use crate::experiment::verify::{Recorded, Replay, Verdict, verify};
+use crate::report::visible;
 use clap::Args;
-use sottovoce::config;
-use sottovoce::experiment::Ended;
-use sottovoce::experiment::verify::{Recorded, Replay, Verdict, verify};
-use sottovoce::report::visible;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,10 +41,10 @@ pub(crate) struct Verify {
 }
 
 /// Runs, compares, says.
-pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Verify, parts: &Parts) -> Result<ExitCode, Failure> {
     let recorded = Recorded::read(&args.record).map_err(Failure::cannot_tell)?;
     let name = args.record.display().to_string();
-    let config = config::parse(&name, recorded.config(), &args.overrides)?;
+    let config = config::parse_with(parts, &name, recorded.config(), &args.overrides)?;
     let threads = args.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(io::Error::other)?;
     let mut watch = Watch::new(args.progress, &config.name);

@@ -1,5 +1,6 @@
 //! How updates become one: the rule, its parameters, what it makes of what is missing.
 
+use crate::Parts;
 use serde::{Deserialize, Serialize};
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Absent, Recipe, RuleError};
@@ -81,12 +82,12 @@ impl AggregationConfig {
     }
 
     /// The rule; `None` for the mean.
-    pub fn recipe(&self) -> Result<Option<Recipe>, RuleError> {
+    pub(super) fn recipe(&self, parts: &Parts) -> Result<Option<Recipe>, RuleError> {
         if self.rule == "mean" && self.params.is_empty() {
             return Ok(None);
         }
         let params = self.params.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        Recipe::in_rounds(&self.rule, &params).map(Some)
+        Recipe::with_custom(&self.rule, &params, &|name| parts.make_rule(name)).map(Some)
     }
 }
 

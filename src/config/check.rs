@@ -1,7 +1,7 @@
 //! What a configuration must hold to, beyond the types of its values.
 
 use super::ranges;
-use super::{Config, ModelConfig, RootConfig};
+use super::{Config, ModelConfig, Part, RootConfig};
 use sottovoce_aggregator::{Absent, Recipe};
 use sottovoce_algorithms::AlgorithmConfig;
 use sottovoce_core::Contents;
@@ -93,11 +93,7 @@ impl Config {
         training("local", &self.local)?;
         self.check_algorithm()?;
         self.check_representation()?;
-        for (i, transform) in self.transforms.iter().enumerate() {
-            transform.build().map_err(|e| {
-                invalid(format!("transforms.{i}.{}", e.key), e.value, format!("expected {}", e.expected))
-            })?;
-        }
+        self.transforms()?;
         self.check_aggregation()?;
         self.check_rounds()?;
         self.check_world()?;
@@ -116,11 +112,12 @@ impl Config {
     }
 
     fn check_algorithm(&self) -> Result<(), Invalid> {
-        ranges::check::<AlgorithmConfig>("algorithm", &self.algorithm)?;
-        if self.algorithm.algorithm().facts(1).plain_sgd
-            && !matches!(self.local.optimiser, Optimiser::Sgd { .. })
-        {
-            let value = format!("{:?}", self.algorithm.name());
+        if let Part::Known(known) = &self.algorithm {
+            ranges::check::<AlgorithmConfig>("algorithm", known)?;
+        }
+        let facts = self.algorithm()?.facts(1);
+        if facts.plain_sgd && !matches!(self.local.optimiser, Optimiser::Sgd { .. }) {
+            let value = format!("{:?}", facts.name);
             let expected = "its mathematics asks for plain local steps; set local.optimiser.kind to \"sgd\"";
             return Err(invalid("algorithm.kind", value, expected));
         }
@@ -128,10 +125,9 @@ impl Config {
     }
 
     fn check_representation(&self) -> Result<(), Invalid> {
-        if self.algorithm.algorithm().facts(1).represents
-            && matches!(self.model, ModelConfig::SoftmaxRegression {})
-        {
-            let value = format!("{:?}", self.algorithm.name());
+        let facts = self.algorithm()?.facts(1);
+        if facts.represents && matches!(self.model, ModelConfig::SoftmaxRegression {}) {
+            let value = format!("{:?}", facts.name);
             let expected = "it works on representations, or on the body and the head that they lie between, and a \
                             softmax_regression has none; set model.kind to \
                             \"embedding_bag\", \"low_rank\", \"text_cnn\" or \"mlp\"";
@@ -146,7 +142,7 @@ impl Config {
             positive("aggregation.norm_bound", bound)?;
         }
         let refused = |why: String| Err(invalid("aggregation.rule", &aggregation.rule, why));
-        let recipe = match aggregation.recipe() {
+        let recipe = match self.recipe() {
             Err(why) => return refused(why.to_string()),
             Ok(Some(recipe)) if !recipe.has_rule() => {
                 return refused("expected a rule behind the wrappers".to_owned());
@@ -170,7 +166,7 @@ impl Config {
                             rule that works coordinate by coordinate without wrappers, coordinate-median say";
             return Err(invalid("aggregation.absent_rows", "\"abstain\"", expected));
         }
-        let about = self.algorithm.algorithm().facts(2);
+        let about = self.algorithm()?.facts(2);
         if let Some(why) = about.mean_only.filter(|_| !recipe.is_mean()) {
             return refused(format!("{why}: stay with the mean"));
         }
@@ -294,6 +290,7 @@ impl Config {
     }
 
     fn check_model(&self) -> Result<(), Invalid> {
+        let f = &self.features;
         let dim = |dim: u32| within("model.dim", dim, 1, 4096);
         let table_init = |bound: Option<f32>| match bound {
             Some(bound) => positive("model.table_init", bound.into()),
@@ -301,6 +298,11 @@ impl Config {
         };
         match &self.model {
             ModelConfig::SoftmaxRegression {} => {}
+            // With two classes, since those of the data are not known yet.
+            ModelConfig::Custom(custom) => {
+                let of = |why| invalid("model.name", format!("{:?}", custom.name), why);
+                self.parts.make_model(custom, f.buckets as usize, 2).map_err(of)?;
+            }
             ModelConfig::EmbeddingBag { dim: d, table_init: bound } => {
                 dim(*d)?;
                 table_init(*bound)?;
@@ -397,8 +399,9 @@ impl Config {
     fn check_world(&self) -> Result<(), Invalid> {
         let pace = self.rounds.pace;
         ranges::check("rounds.pace", &pace)?;
-        if pace.may_be_stale() && self.algorithm.algorithm().facts(2).contents != Contents::DELTA {
-            let value = format!("{:?}", self.algorithm.name());
+        let facts = self.algorithm()?.facts(2);
+        if pace.may_be_stale() && facts.contents != Contents::DELTA {
+            let value = format!("{:?}", facts.name);
             let expected = "sends more than how its parameters moved, and of that nothing is left when it is late: set \
                             rounds.pace.kind to \"synchronous\" with late = \"drop\"";
             return Err(invalid("algorithm.kind", value, expected));

@@ -4,6 +4,7 @@ use super::Config;
 use super::check::Invalid;
 use super::error::{ConfigError, InFile};
 use super::wording::reworded;
+use crate::Parts;
 use miette::NamedSource;
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,7 +13,12 @@ use toml::{Table, Value};
 
 /// Reads a configuration file and applies overrides of the form `key.key=value`.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
-    parse(&path.display().to_string(), &read(path)?, overrides)
+    load_with(&Parts::none(), path, overrides)
+}
+
+/// The same, for configurations that name parts of the program's own.
+pub fn load_with(parts: &Parts, path: &Path, overrides: &[String]) -> Result<Config, ConfigError> {
+    parse_with(parts, &path.display().to_string(), &read(path)?, overrides)
 }
 
 /// Longest configuration, bytes. Data are longer, and are not read as one.
@@ -38,6 +44,16 @@ const DATA: &str = "an experiment is a TOML file; if this is data, name it in on
 
 /// Reads a configuration from `text`, called `name` in errors, applies overrides, and checks the result.
 pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, ConfigError> {
+    parse_with(&Parts::none(), name, text, overrides)
+}
+
+/// The same, for configurations that name parts of the program's own.
+pub fn parse_with(
+    parts: &Parts,
+    name: &str,
+    text: &str,
+    overrides: &[String],
+) -> Result<Config, ConfigError> {
     let in_file = |message: String, span: std::ops::Range<usize>| {
         let (message, help) = (reworded(&message), suggestion(&message));
         if !name.ends_with(".toml") {
@@ -52,11 +68,12 @@ pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Config, Con
     };
     let table: Table =
         toml::from_str(text).map_err(|e| in_file(e.message().to_owned(), e.span().unwrap_or(0..0)))?;
-    let config = if overrides.is_empty() {
+    let mut config: Config = if overrides.is_empty() {
         toml::from_str(text).map_err(|e| in_file(e.message().to_owned(), e.span().unwrap_or(0..0)))?
     } else {
         overridden(table, overrides, in_file, text)?
     };
+    config.parts = parts.clone();
     config.check().map_err(|invalid| locate(invalid, text, overrides, in_file))?;
     Ok(config)
 }

@@ -6,6 +6,7 @@
 pub mod aggregation;
 pub mod catalogue;
 mod check;
+mod custom;
 mod error;
 mod load;
 pub(crate) mod ranges;
@@ -14,12 +15,16 @@ mod wording;
 pub use aggregation::{AggregationConfig, ParameterConfig, RootConfig, WeightsConfig};
 pub use check::Invalid;
 pub(crate) use check::date;
+pub use custom::{Custom, Part};
 pub use error::{ConfigError, InFile};
-pub use load::{load, parse, read};
+pub use load::{load, load_with, parse, parse_with, read};
 
+use crate::Parts;
+use crate::parts::SharedAlgorithm;
 use serde::{Deserialize, Serialize};
+use sottovoce_aggregator::{Recipe, RuleError};
 use sottovoce_algorithms::AlgorithmConfig;
-use sottovoce_core::Digest;
+use sottovoce_core::{Digest, Transform};
 use sottovoce_models::{FeatureConfig, LocalTraining};
 use sottovoce_privacy::TransformConfig;
 use sottovoce_simulation::world::Availability;
@@ -59,10 +64,10 @@ pub struct Config {
     pub local: LocalTraining,
     /// The federated algorithm.
     #[serde(default)]
-    pub algorithm: AlgorithmConfig,
+    pub algorithm: Part<AlgorithmConfig>,
     /// What is done to updates before they leave, first to last.
     #[serde(default)]
-    pub transforms: Vec<TransformConfig>,
+    pub transforms: Vec<Part<TransformConfig>>,
     /// How updates become one.
     #[serde(default, skip_serializing_if = "AggregationConfig::is_default")]
     pub aggregation: AggregationConfig,
@@ -77,6 +82,10 @@ pub struct Config {
     /// Training without federation on the same data, for comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baselines: Option<BaselinesConfig>,
+    /// What `custom` parts are looked for in.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub parts: Parts,
 }
 
 /// Where transcripts come from: files, or the synthetic corpus.
@@ -249,6 +258,8 @@ pub enum ModelConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_init: Option<f32>,
     },
+    /// A model of the program's own, by the name that it has registered.
+    Custom(Custom),
 }
 
 fn eight() -> u32 {
@@ -383,6 +394,47 @@ fn a_million() -> u64 {
 }
 
 impl Config {
+    /// The algorithm.
+    ///
+    /// # Errors
+    /// If it is one that the program does not have, or its parameters are not its own.
+    pub fn algorithm(&self) -> Result<SharedAlgorithm, Invalid> {
+        match &self.algorithm {
+            Part::Known(known) => Ok(known.shared()),
+            Part::Custom(custom) => {
+                let of = |why| check::invalid("algorithm.name", format!("{:?}", custom.name), why);
+                self.parts.make_algorithm(custom).map_err(of)
+            }
+        }
+    }
+
+    /// What updates go through before they leave, first to last.
+    ///
+    /// # Errors
+    /// If a parameter is out of range, or one is a transform that the program does not have.
+    pub fn transforms(&self) -> Result<Vec<Box<dyn Transform>>, Invalid> {
+        let build = |(i, part): (usize, &Part<TransformConfig>)| match part {
+            Part::Known(known) => known.build().map_err(|e| {
+                check::invalid(
+                    format!("transforms.{i}.{}", e.key),
+                    e.value,
+                    format!("expected {}", e.expected),
+                )
+            }),
+            Part::Custom(custom) => {
+                let of =
+                    |why| check::invalid(format!("transforms.{i}.name"), format!("{:?}", custom.name), why);
+                self.parts.make_transform(custom).map_err(of)
+            }
+        };
+        self.transforms.iter().enumerate().map(build).collect()
+    }
+
+    /// The rule of aggregation; `None` for the mean.
+    pub fn recipe(&self) -> Result<Option<Recipe>, RuleError> {
+        self.aggregation.recipe(&self.parts)
+    }
+
     /// Whether clients count alike, whatever the number of their examples.
     pub fn weighs_alike(&self) -> bool {
         match self.aggregation.weights {

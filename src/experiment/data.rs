@@ -1,6 +1,6 @@
 //! From a configuration to clients with shards, and held-out examples to evaluate on.
 
-use crate::config::{Config, ModelConfig};
+use crate::config::{Config, Invalid, ModelConfig};
 use crate::experiment::ExperimentError;
 use crate::experiment::origin::{known_intent, visit_files};
 use crate::experiment::outside::Outside;
@@ -143,6 +143,21 @@ pub fn model(
 ) -> Result<Box<dyn Model>, ExperimentError> {
     let buckets = config.features.buckets as usize;
     let model: Result<Box<dyn Model>, LayoutError> = match &config.model {
+        ModelConfig::Custom(custom) => {
+            let value = format!("{:?}", custom.name);
+            let of = |expected| Invalid { key: "model.name".to_owned(), value, expected };
+            let made = config.parts.make_model(custom, buckets, classes).and_then(|made| {
+                let (rows, answers) = (made.layout().tensors()[0].rows(), made.classes());
+                match (rows, answers) == (buckets, classes) {
+                    true => Ok(made),
+                    false => Err(format!(
+                        "has a table of {rows} rows and {answers} classes, and needs {buckets} rows (features.buckets) and \
+                         {classes} classes"
+                    )),
+                }
+            });
+            Ok(made.map_err(of)?)
+        }
         ModelConfig::SoftmaxRegression {} => SoftmaxRegression::new(buckets, classes).map(boxed),
         ModelConfig::EmbeddingBag { dim, table_init } => {
             let bound = table_init.unwrap_or(1.0 / *dim as f32);

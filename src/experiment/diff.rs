@@ -5,6 +5,7 @@
 //! what `run --trace` kept, or from running the round again under the run's own configuration, if that gives the leaf on
 //! record: a value that this machine cannot make again is not shown as the run's.
 
+use crate::Parts;
 use crate::config::Config;
 use crate::experiment::ExperimentError;
 use crate::experiment::data::model;
@@ -89,16 +90,17 @@ impl Differences {
 }
 
 /// A run directory's small files.
-struct Run {
+struct Run<'a> {
     path: PathBuf,
+    parts: &'a Parts,
     config: toml::Table,
     manifest: Value,
     summary: Option<Value>,
     rounds: Vec<RoundLine>,
 }
 
-impl Run {
-    fn read(path: &Path) -> Result<Self, ExperimentError> {
+impl<'a> Run<'a> {
+    fn read(path: &Path, parts: &'a Parts) -> Result<Self, ExperimentError> {
         let file = |name: &str| {
             let file = path.join(name);
             fs::read_to_string(&file).map_err(|source| ExperimentError::Artefact { path: file, source })
@@ -115,14 +117,16 @@ impl Run {
             false => None,
             true => Some(serde_json::from_str(&file(SUMMARY)?).map_err(|e| invalid(SUMMARY, e.to_string()))?),
         };
-        Ok(Self { path: path.to_owned(), config, manifest, summary, rounds: RoundLine::read(path)? })
+        Ok(Self { path: path.to_owned(), parts, config, manifest, summary, rounds: RoundLine::read(path)? })
     }
 
     fn config(&self) -> Result<Config, ExperimentError> {
-        self.config.clone().try_into().map_err(|e: toml::de::Error| ExperimentError::Artefact {
-            path: self.path.join("config.toml"),
-            source: io::Error::new(io::ErrorKind::InvalidData, e.message().to_owned()),
-        })
+        let config =
+            self.config.clone().try_into().map_err(|e: toml::de::Error| ExperimentError::Artefact {
+                path: self.path.join("config.toml"),
+                source: io::Error::new(io::ErrorKind::InvalidData, e.message().to_owned()),
+            })?;
+        Ok(Config { parts: self.parts.clone(), ..config })
     }
 
     /// What messages look like, and the model that they are about.
@@ -130,7 +134,7 @@ impl Run {
         let number = |name: &str| self.manifest[name].as_u64().unwrap_or_default();
         let config = self.config()?;
         let model = model(&config, number("intents") as usize, None)?;
-        let contents = config.algorithm.algorithm().facts(number("training_clients")).contents;
+        let contents = config.algorithm()?.facts(number("training_clients")).contents;
         Ok(Format::new(model.layout().clone(), contents)?)
     }
 
@@ -175,14 +179,15 @@ impl Observer for UpTo<'_> {
 }
 
 /// Holds two run directories against each other. With `numbers`, the first number that differs is looked for in what
-/// was kept, or by running the round again.
+/// was kept, or by running the round again, with `parts` beside the library's.
 pub fn diff(
     a: &Path,
     b: &Path,
     numbers: bool,
+    parts: &Parts,
     watch: &mut dyn Observer,
 ) -> Result<Differences, ExperimentError> {
-    let (a, b) = (Run::read(a)?, Run::read(b)?);
+    let (a, b) = (Run::read(a, parts)?, Run::read(b, parts)?);
     let mut out = Differences {
         configuration: differing(settings(&a.config), settings(&b.config)),
         data: differing(inputs(&a.manifest), inputs(&b.manifest)),
@@ -254,8 +259,15 @@ fn place(
     if !numbers {
         return Ok(place);
     }
-    let format = a.format()?;
-    if format.message().schema() != b.format()?.message().schema() {
+    let (format, other) = match a.format().and_then(|format| Ok((format, b.format()?))) {
+        Err(ExperimentError::Part(missing)) => {
+            let why = format!("no numbers: {missing}");
+            place.note = Some(place.note.map_or(why.clone(), |note| format!("{note}; {why}")));
+            return Ok(place);
+        }
+        formats => formats?,
+    };
+    if format.message().schema() != other.message().schema() {
         place.note =
             Some("models or messages have other tensors, so there are no numbers to compare".to_owned());
         return Ok(place);
@@ -300,13 +312,22 @@ fn files(a: &Run, b: &Run) -> Result<Vec<Differs>, ExperimentError> {
         }
     }
     if both_ended {
-        let saved = |run: &Run| SavedModel::read(&run.path.join(MODEL));
+        let saved = |run: &Run| SavedModel::read(&run.path.join(MODEL), run.parts);
         let digest = |model: &Result<SavedModel, ExperimentError>| match model {
             Ok(model) => model.params().digest().to_string(),
             Err(e) => e.to_string(),
         };
+        let file = |run: &Run| {
+            let path = run.path.join(MODEL);
+            fs::read(&path).map_err(ExperimentError::at(&path))
+        };
+        let bytes = [file(a)?, file(b)?];
         let (a, b) = (saved(a), saved(b));
-        let same = matches!((&a, &b), (Ok(a), Ok(b)) if a.same(b));
+        let same = match (&a, &b) {
+            (Ok(a), Ok(b)) => a.same(b),
+            // Models that this program does not have are compared as files.
+            _ => bytes[0] == bytes[1],
+        };
         if !same {
             out.push(Differs { what: MODEL.to_owned(), a: digest(&a), b: digest(&b) });
         }

@@ -35,6 +35,7 @@ pub use stopwatch::Stopwatch;
 pub use summary::{Ended, Summary};
 pub use vectors::VectorError;
 
+use crate::config::Invalid;
 use sottovoce_aggregator::RuleError;
 use sottovoce_core::LayoutError;
 use sottovoce_models::NotFinite;
@@ -123,6 +124,9 @@ pub enum ExperimentError {
     /// Text for a model that reads vectors.
     #[error("the model of this run reads sentence vectors; it cannot classify text")]
     NeedsVectors,
+    /// A part that a configuration names and the program does not have, or that refuses its parameters.
+    #[error(transparent)]
+    Part(#[from] Invalid),
     /// The model is too large.
     #[error("model: {0}")]
     Model(#[from] LayoutError),

@@ -1,5 +1,6 @@
 //! What a run reads beside transcripts: when devices are there, and a frozen table.
 
+use crate::Parts;
 use crate::arrays::{ArrayError, Matrix};
 use crate::config::{Config, ModelConfig};
 use crate::experiment::ExperimentError;
@@ -104,7 +105,7 @@ pub enum TableError {
 /// The vectors of a table, from the first tensor of a saved embedding bag or from an `.npy` file.
 fn table(path: &Path, features: &FeatureConfig, dim: usize) -> Result<Vec<f32>, ExperimentError> {
     let (got, values) = if path.extension() == Some(OsStr::new("safetensors")) {
-        let saved = SavedModel::read(path)?;
+        let saved = SavedModel::read(path, &Parts::none())?;
         let other = saved.config();
         let ModelConfig::EmbeddingBag { dim, .. } = other.model else {
             return Err(TableError::OtherModel { path: path.to_owned() }.into());

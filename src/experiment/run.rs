@@ -8,6 +8,7 @@ use crate::experiment::stopwatch::Stopwatch;
 use crate::experiment::summary::{Baseline, Baselines, Ended, OutOfScope, Summary};
 use crate::experiment::totals::Totals;
 use crate::memory::peak_rss_bytes;
+use crate::parts::SharedAlgorithm;
 use sottovoce_aggregator::Aggregation;
 use sottovoce_clients::{Nodes, Shards, SourceKey, baselines, evaluation};
 use sottovoce_core::evaluation::{Evaluation, OverClients, Prediction, recall};
@@ -28,6 +29,7 @@ use std::ops::ControlFlow;
 pub struct Experiment {
     config: Config,
     data: Data,
+    algorithm: SharedAlgorithm,
     transforms: Vec<Box<dyn Transform>>,
     weight_cap: u64,
     arrival: Option<u64>,
@@ -95,7 +97,7 @@ impl Experiment {
             return Err(ExperimentError::NoValidation);
         }
         if config.rounds.cohort == Cohort::All
-            && let Some(recipe) = config.aggregation.recipe().expect("the configuration was checked")
+            && let Some(recipe) = config.recipe().map_err(ExperimentError::Rule)?
         {
             recipe
                 .check_rows(usize::try_from(clients).unwrap_or(usize::MAX))
@@ -109,11 +111,10 @@ impl Experiment {
             Some(cap) => cap,
             None => largest.max(1),
         };
-        let transforms =
-            config.transforms.iter().map(|t| t.build().expect("the configuration was checked")).collect();
+        let (algorithm, transforms) = (config.algorithm()?, config.transforms()?);
         let world = world(&config, &data);
         let sources = SourceKey::of(&*data.shards);
-        Ok(Self { config, data, transforms, weight_cap, arrival: None, world, sources, started })
+        Ok(Self { config, data, algorithm, transforms, weight_cap, arrival: None, world, sources, started })
     }
 
     /// Asks the clients of a cohort in an order drawn from this seed: no bit of the result depends on it.
@@ -122,7 +123,9 @@ impl Experiment {
         self
     }
 
-    /// Adds a transform behind the configured ones.
+    /// Adds a transform behind the configured ones that the configuration does not know: what a faulty build does is tried
+    /// with it. A transform of a program's own is named by the configuration ([`Parts`](crate::Parts)).
+    #[doc(hidden)]
     pub fn with_transform(mut self, transform: Box<dyn Transform>) -> Self {
         self.transforms.push(transform);
         self
@@ -147,10 +150,12 @@ impl Experiment {
         record: &mut Record,
         observer: &mut dyn Observer,
     ) -> Result<(Summary, Params), ExperimentError> {
-        self.run_with(self.config.algorithm.algorithm(), record, observer)
+        self.run_with(&*self.algorithm, record, observer)
     }
 
-    /// Runs with any algorithm, whatever the configuration names.
+    /// Runs with any algorithm, whatever the configuration names: what a faulty build does is tried with it. An algorithm of a
+    /// program's own is named by the configuration ([`Parts`](crate::Parts)).
+    #[doc(hidden)]
     pub fn run_with(
         &self,
         algorithm: &dyn AnyAlgorithm,
@@ -241,7 +246,7 @@ impl Experiment {
             aggregation: Aggregation {
                 weight_cap: self.weight_cap,
                 norm_bound: config.aggregation.norm_bound,
-                recipe: config.aggregation.recipe().expect("the configuration was checked"),
+                recipe: config.recipe().expect("the configuration was checked"),
                 absent: config.aggregation.absent_rows,
             },
             too_few: config.aggregation.too_few,

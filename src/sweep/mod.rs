@@ -9,6 +9,7 @@ mod run;
 pub use range::{Range, RangeError};
 pub use run::{Outcome, Ran, Stop, run};
 
+use crate::Parts;
 use crate::config::{self, Config, ConfigError};
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,8 @@ pub struct Sweep {
     pub text: String,
     /// Overrides of all runs, as `KEY=VALUE`.
     pub overrides: Vec<String>,
+    /// Parts of the program's own that configurations may name.
+    pub parts: Parts,
     /// Every combination of their values is a setting.
     pub grid: Vec<Axis>,
     /// Drawn anew for each sample.
@@ -166,7 +169,7 @@ impl Sweep {
     }
 
     fn config(&self, more: &[String]) -> Result<Config, ConfigError> {
-        config::parse(&self.name, &self.text, &[&self.overrides[..], more].concat())
+        config::parse_with(&self.parts, &self.name, &self.text, &[&self.overrides[..], more].concat())
     }
 }
 
@@ -179,6 +182,7 @@ mod tests {
             name: "quickstart.toml".to_owned(),
             text: include_str!("../../examples/quickstart.toml").to_owned(),
             overrides: vec!["rounds.count=3".to_owned()],
+            parts: Parts::none(),
             grid: grid.iter().map(|axis| axis.parse().expect("an axis")).collect(),
             random: random.iter().map(|interval| interval.parse().expect("an interval")).collect(),
             samples,

@@ -35,6 +35,6 @@ pub use aggregation::{Absent, Accumulator, Aggregation, Memory, Moment, Part};
 pub use error::{AggregateError, Rejection};
 pub use mean::{mean, mean_into};
 pub use round::{OpenRound, StaleUpdate};
-pub use rules::{Outcome, Recipe, RuleError};
+pub use rules::{CustomRule, Outcome, Recipe, RuleError, Updates};
 pub use stack::{Element, Stack, StackError};
 pub use sum::{MAX_WEIGHT_CAP, PartialSum, finish};

@@ -12,6 +12,8 @@ pub trait Element: Products + Columns + Distances + Residuals {
     fn to_f64(self) -> f64;
     /// The nearest of this type, ties to even.
     fn from_f64(value: f64) -> Self;
+    /// The rows, where they are of single precision.
+    fn singles<'s, 'a>(stack: &'s Stack<'a, Self>) -> Option<&'s [&'a [f32]]>;
 }
 
 impl Element for f32 {
@@ -23,6 +25,9 @@ impl Element for f32 {
     fn from_f64(value: f64) -> Self {
         value as f32
     }
+    fn singles<'s, 'a>(stack: &'s Stack<'a, Self>) -> Option<&'s [&'a [f32]]> {
+        Some(&stack.rows)
+    }
 }
 
 impl Element for f64 {
@@ -33,6 +38,9 @@ impl Element for f64 {
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
+    }
+    fn singles<'s, 'a>(_: &'s Stack<'a, Self>) -> Option<&'s [&'a [f32]]> {
+        None
     }
 }
 

@@ -20,6 +20,13 @@ macro_rules! algorithms {
                 /// All kinds, in the order of the list.
                 pub const KINDS: &[&str] = &[$($name),*];
 
+                /// The algorithm, for whoever keeps it.
+                pub fn shared(&self) -> std::sync::Arc<dyn sottovoce_core::AnyAlgorithm + Send> {
+                    match self {
+                        $( Self::$type(algorithm) => std::sync::Arc::new(algorithm.clone()), )*
+                    }
+                }
+
                 /// The algorithm itself.
                 pub fn algorithm(&self) -> &dyn sottovoce_core::AnyAlgorithm {
                     match self {

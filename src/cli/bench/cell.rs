@@ -3,12 +3,12 @@
 use super::super::aggregate::AggregateFailure;
 use super::super::rules;
 use super::wire;
+use crate::aggregator::rules::Value;
+use crate::aggregator::{Outcome, Recipe, RuleError, Stack};
+use crate::experiment::Stopwatch;
+use crate::limits::{fastest, read, seconds};
 use rayon::prelude::*;
 use serde::Serialize;
-use sottovoce::aggregator::rules::Value;
-use sottovoce::aggregator::{Outcome, Recipe, RuleError, Stack};
-use sottovoce::experiment::Stopwatch;
-use sottovoce::limits::{fastest, read, seconds};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 

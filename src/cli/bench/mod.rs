@@ -5,13 +5,13 @@ mod wire;
 
 use super::aggregate::AggregateFailure;
 use super::exit::Failure;
+use crate::aggregator::Recipe;
+use crate::aggregator::rules::{Kind, catalogue};
+use crate::limits::available_memory;
+use crate::report::{Bars, Panel, table, thousands};
 use cell::{Cell, Figures};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use sottovoce::aggregator::Recipe;
-use sottovoce::aggregator::rules::{Kind, catalogue};
-use sottovoce::limits::available_memory;
-use sottovoce::report::{Bars, Panel, table, thousands};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,11 +1,11 @@
 //! The weighted mean from encoded messages: frame, checksum, shape, cohort, sum, and the mean at the end.
 
 use super::super::aggregate::AggregateFailure;
+use crate::aggregator::sum::finish_in;
+use crate::aggregator::{OpenRound, PartialSum};
+use crate::arrays::Number;
+use crate::core::{Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update};
 use rayon::prelude::*;
-use sottovoce::aggregator::sum::finish_in;
-use sottovoce::aggregator::{OpenRound, PartialSum};
-use sottovoce::arrays::Number;
-use sottovoce::core::{Checksum, ClientId, Layout, Outbound, RowBlock, Rows, Update};
 use std::hint::black_box;
 use std::sync::Arc;
 

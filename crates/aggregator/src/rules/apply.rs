@@ -252,6 +252,7 @@ fn apply<T: Element>(
             let sorted = Canonical::of(stack);
             one(measured.combine(&shares(&sorted.back(caf::weights(sorted.stack(), *f)))))
         }
+        Rule::Custom(custom) => one(custom.apply(stack, context)?),
     })
 }
 

@@ -28,7 +28,7 @@ pub enum RuleError {
         /// The rule.
         name: &'static str,
         /// The name behind it.
-        behind: &'static str,
+        behind: String,
     },
     /// More names than anyone means.
     #[error("a recipe has at most {limit} wrappers")]
@@ -161,6 +161,24 @@ pub enum RuleError {
         /// Largest f for so many rows, if there is one.
         most_f: Option<usize>,
     },
+    /// Too few rows for a rule of the program's own.
+    #[error("{name} needs at least {least} rows, there are {rows}")]
+    CustomTooFew {
+        /// The rule.
+        name: String,
+        /// Rows that there are.
+        rows: usize,
+        /// Least number of rows.
+        least: usize,
+    },
+    /// A rule of the program's own has no result, or cannot be made of its parameters.
+    #[error("{name}: {why}")]
+    Custom {
+        /// The rule.
+        name: String,
+        /// What it says.
+        why: String,
+    },
     /// SMEA has too many subsets to compare.
     #[error(transparent)]
     TooManySubsets(#[from] TooManySubsets),
@@ -261,7 +279,9 @@ impl RuleError {
     /// Whether more rows would do, whatever they hold.
     pub fn is_too_few(&self) -> bool {
         match self {
-            Self::TooFewRows { .. } | Self::Stack(StackError::Empty { clients: 0, .. }) => true,
+            Self::TooFewRows { .. }
+            | Self::CustomTooFew { .. }
+            | Self::Stack(StackError::Empty { clients: 0, .. }) => true,
             Self::OutOfRows { value, most, .. } => value > most,
             _ => false,
         }

@@ -21,6 +21,7 @@ mod centered_clipping;
 mod clipping;
 mod combination;
 mod context;
+mod custom;
 mod error;
 mod fltrust;
 mod geometric_median;
@@ -42,10 +43,11 @@ mod smea;
 pub(crate) mod trimmed_mean;
 
 pub use catalogue::{Entry, Kind, Parameter, catalogue};
+pub use custom::{CustomRule, Updates};
 pub use error::RuleError;
 pub use mda::TooManySteps;
 pub use parameters::Value;
-pub use recipe::Recipe;
+pub use recipe::{MakeRule, Recipe};
 pub use smea::TooManySubsets;
 
 pub(crate) use context::{Context, InRound};

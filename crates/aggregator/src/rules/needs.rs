@@ -74,6 +74,7 @@ impl Rule {
                 Ok(smea::few_subsets(n, *f)?)
             }
             Self::Caf { f } => majority("caf", n, *f),
+            Self::Custom(custom) => custom.check(n),
         }
     }
 }

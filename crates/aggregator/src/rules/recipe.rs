@@ -3,11 +3,13 @@
 use super::bucketing::Order;
 use super::bulyan::Scores;
 use super::catalogue::{self, Entry, Kind};
+use super::custom::{Custom, CustomRule};
 use super::error::RuleError;
 use super::mean::{Choice, Weighting};
 use super::median::Even;
 use super::parameters::{Parameters, Value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Most wrappers of one recipe: more are a mistake, and each copies the rows.
 const MOST_WRAPPERS: usize = 16;
@@ -98,7 +100,11 @@ pub(super) enum Rule {
     Caf {
         f: usize,
     },
+    Custom(Custom),
 }
+
+/// Makes a rule of its parameters, or says in words why they do not do.
+pub type MakeRule = dyn Fn(&BTreeMap<String, Value>) -> Result<Arc<dyn CustomRule>, String> + Send + Sync;
 
 /// How much is left out on each side.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -137,15 +143,41 @@ impl Recipe {
     /// server's update in each round, and centered clipping may begin at the result of the round before.
     /// What makes no sense there is for [`refused_in_rounds`](Self::refused_in_rounds) to say.
     pub fn in_rounds(names: &str, values: &BTreeMap<String, Value>) -> Result<Self, RuleError> {
+        Self::with_custom(names, values, &|_| None)
+    }
+
+    /// The same, where the last name may be a rule that `custom` knows. It is given the parameters that none of the wrappers
+    /// has.
+    pub fn with_custom<'a>(
+        names: &str,
+        values: &BTreeMap<String, Value>,
+        custom: &dyn Fn(&str) -> Option<&'a MakeRule>,
+    ) -> Result<Self, RuleError> {
         if names.trim().is_empty() {
             return Err(RuleError::NoName);
         }
-        let entries =
-            names.split('+').take(MOST_WRAPPERS + 2).map(catalogue::find).collect::<Result<Vec<_>, _>>()?;
-        if entries.len() > MOST_WRAPPERS + 1 {
+        let mut parts: Vec<&str> = names.split('+').take(MOST_WRAPPERS + 2).map(str::trim).collect();
+        if parts.len() > MOST_WRAPPERS + 1 {
             return Err(RuleError::TooManyWrappers { limit: MOST_WRAPPERS });
         }
-        let names = entries.iter().map(|e| e.name).collect::<Vec<_>>().join("+");
+        let custom = parts.last().and_then(|name| custom(name));
+        let own = custom.is_some().then(|| parts.pop()).flatten().map(str::to_owned);
+        let entries = parts.into_iter().map(catalogue::find).collect::<Result<Vec<_>, _>>()?;
+        let names = entries.iter().map(|e| e.name).chain(own.as_deref()).collect::<Vec<_>>().join("+");
+        if let (Some(make), Some(name)) = (custom, own) {
+            let behind = entries.iter().find(|e| e.kind == Kind::Rule);
+            if let Some(rule) = behind {
+                return Err(RuleError::RuleNotLast { name: rule.name, behind: name });
+            }
+            let of_wrappers =
+                |key: &String| entries.iter().any(|e| e.parameters.iter().any(|p| p.name == key));
+            let rest = values.iter().filter(|(key, _)| !of_wrappers(key));
+            let rule = make(&rest.map(|(key, value)| (key.clone(), value.clone())).collect());
+            let rule = rule.map_err(|why| RuleError::Custom { name: name.clone(), why })?;
+            let wrappers = entries.iter().map(|e| wrapper(&Parameters { of: e.name, values }));
+            let wrappers = wrappers.collect::<Result<_, _>>()?;
+            return Ok(Self { wrappers, rule: Some(Rule::Custom(Custom { name, rule })), names });
+        }
         known_parameters(&entries, &names, values)?;
         let (mut wrappers, mut rule) = (Vec::new(), None);
         for (i, entry) in entries.iter().enumerate() {
@@ -154,7 +186,7 @@ impl Recipe {
                 (Kind::Wrapper, _) => wrappers.push(wrapper(&parameters)?),
                 (Kind::Rule, None) => rule = Some(self::rule(&parameters)?),
                 (Kind::Rule, Some(behind)) => {
-                    return Err(RuleError::RuleNotLast { name: entry.name, behind: behind.name });
+                    return Err(RuleError::RuleNotLast { name: entry.name, behind: behind.name.to_owned() });
                 }
             }
         }
@@ -173,7 +205,8 @@ impl Recipe {
     pub fn uses_weights(&self) -> bool {
         let one_row = matches!(&self.rule, Some(Rule::MultiKrum { m: Some(1), .. }));
         let uniform = self.weighting().is_none_or(|w| w.choice == Choice::Uniform);
-        !(uniform || one_row || self.has_buckets())
+        let custom = matches!(&self.rule, Some(Rule::Custom(_)));
+        (custom || !(uniform || one_row)) && !self.has_buckets()
     }
 
     fn no_weights_of_buckets(&self) -> Result<(), RuleError> {
