@@ -263,7 +263,7 @@ fn classify_answers_every_line() {
     let folder = tempdir().expect("a folder can be made");
     let out = folder.path().join("run");
     sottovoce(&["run"]).small().out(&out).ok();
-    let input = b"where is my refund\n\n\xff\xfe\x00\n\xe6\x88\x91\xe7\x9a\x84\xe8\xb4\xa6\xe5\x8f\xb7\r\nno newline at the end";
+    let input = b"where is my refund\n\n\x00\x07\n\xe6\x88\x91\xe7\x9a\x84\xe8\xb4\xa6\xe5\x8f\xb7\r\nno newline at the end";
     let lines = sottovoce(&["classify"]).arg(&out).input(input).ok().out();
     let objects = sottovoce(&["classify", "--json"]).arg(&out).input(input).ok().out();
     assert_eq!((lines.lines().count(), objects.lines().count()), (5, 5));
@@ -275,6 +275,10 @@ fn classify_answers_every_line() {
         assert!((0.0..=1.0).contains(&exact) && confidence == format!("{:.4}", exact as f32), "{line}");
     }
     assert_eq!(sottovoce(&["classify"]).arg(&out).ok().out(), "");
+    // What is no text gets no answer.
+    let other = sottovoce(&["classify"]).arg(&out).input(b"where is my parcel\nm\xfcde\n").done();
+    assert!(other.code == Some(1) && other.out().lines().count() == 1, "{}", other.out());
+    assert!(other.err().contains("line 2 is not UTF-8 from its byte 2 on"), "{}", other.err());
     let message = sottovoce(&["classify"]).arg(folder.path()).fails(1);
     assert!(message.contains("model.safetensors"), "{message}");
     fs::write(folder.path().join("model.safetensors"), b"\xff\xff\xff\xff\xff\xff\xff\x7f{}")

@@ -56,6 +56,12 @@ fn a_first_file_runs_and_one_line_says_what_was_assumed() {
         "no split: 20 % of each intent drawn as test examples; language found from script: zh 50, en 50";
     assert!(err.lines().count() == 1 && err.starts_with("note: ") && err.trim_end().ends_with(said), "{err}");
     assert_eq!(manifest(&run)["data"]["assumed"]["drawn_test"], 20);
+    // Whoever runs it again or sweeps over it is told, too: once.
+    let verified = sottovoce(&["verify", "--progress", "none"]).arg(&run).ok();
+    assert_eq!(verified.err(), err);
+    let swept = call(lab.path(), &["sweep", "--progress", "none", "--seeds", "1,2"], &[])
+        .out(&lab.path().join("sweep"));
+    assert_eq!(swept.ok().err(), err);
     // The same rows are drawn whenever the seed is the same, and `data inspect` shows what a run uses.
     let inspected = call(lab.path(), &["data", "inspect", "--json"], &[]).ok();
     assert_eq!(inspected.json()["splits"], serde_json::json!({ "train": 80, "test": 20 }));

@@ -1,8 +1,13 @@
 //! `sottovoce init`: from a file of one's own to a run that has learned, without a word of configuration.
 
 mod common;
+#[allow(dead_code)]
+#[path = "../crates/transcripts/tests/common/made.rs"]
+mod made;
 
 use common::{PROGRAM, sottovoce};
+use made::Column;
+use parquet::basic::Compression;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -45,10 +50,20 @@ fn a_file_of_ones_own_is_learned_from_in_two_commands() {
         serde_json::json!(rows.iter().enumerate().map(one).collect::<Vec<_>>()).to_string()
     };
     let semicolons = csv(&rows()).replace(',', ";").replace("text;intent", "Utterance;Label");
+    let all = rows();
+    let (texts, intents): (Vec<&str>, Vec<&str>) =
+        all.iter().map(|(text, intent)| (text.as_str(), *intent)).unzip();
+    let schema = "message m { required binary text (UTF8); required binary label (UTF8); }";
+    let columns = [Column::Text(&texts, None, None), Column::Text(&intents, None, None)];
+    let parquet = made::parquet(schema, Compression::SNAPPY, "{}", &columns);
+    let cells = (1..).zip([&[("Text".to_owned(), "Intent")][..], &all].concat());
+    let sheet: String = cells.map(|(row, (text, intent))| made::texts(row, &[&text, intent])).collect();
     for (file, content, clients) in [
-        ("my.csv", csv(&rows()), "iid"),
-        ("excel.csv", semicolons, "iid"),
-        ("chat.json", chat(&rows()), "natural"),
+        ("my.csv", csv(&rows()).into_bytes(), "iid"),
+        ("excel.csv", semicolons.into_bytes(), "iid"),
+        ("chat.json", chat(&rows()).into_bytes(), "natural"),
+        ("hub.parquet", parquet, "iid"),
+        ("book.xlsx", made::workbook(&[("Sheet1", &sheet)]), "iid"),
     ] {
         let folder = tempdir().expect("a folder can be made");
         fs::write(folder.path().join(file), content).expect("a file can be written");

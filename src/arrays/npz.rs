@@ -21,10 +21,29 @@ const DEFLATED: u64 = 1032;
 /// Bytes to a multiple of which arrays lie in their archive.
 const ALIGNMENT: u16 = 64;
 
+/// First bytes of an archive's last record.
+const END: &[u8] = b"PK\x05\x06";
+
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
 fn open(file: &[u8]) -> Result<Archive<'_>, Fault> {
-    ZipArchive::new(Cursor::new(file)).map_err(refused)
+    let archive = ZipArchive::new(Cursor::new(file)).map_err(refused)?;
+    // Of entries of one name only the last is in the list.
+    match told(file) {
+        Some(told) if told != archive.len() => {
+            let what = format!("it lists {told} entries under {} names", archive.len());
+            Err(Fault::Archive { what })
+        }
+        _ => Ok(archive),
+    }
+}
+
+/// Entries that the end of an archive speaks of; nothing where another record has their number, because it is too large.
+fn told(file: &[u8]) -> Option<usize> {
+    let end = file.windows(END.len()).rposition(|window| window == END)?;
+    let number = file.get(end + 10..end + 12)?;
+    let number = u16::from_le_bytes([number[0], number[1]]);
+    (number != u16::MAX).then_some(number.into())
 }
 
 fn refused(e: impl std::fmt::Display) -> Fault {

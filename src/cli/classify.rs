@@ -46,7 +46,12 @@ pub(crate) fn classify(args: &Classify, parts: &Parts) -> Result<ExitCode, Failu
             let what = format!("standard input: line {number} is longer than {LONGEST} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what).into());
         }
-        let (intent, confidence) = classifier.classify(String::from_utf8_lossy(&line).trim_end());
+        let text = std::str::from_utf8(&line).map_err(|e| {
+            let (at, of) = (e.valid_up_to() + 1, "convert it first, with iconv say");
+            let what = format!("standard input: line {number} is not UTF-8 from its byte {at} on; {of}");
+            io::Error::new(io::ErrorKind::InvalidData, what)
+        })?;
+        let (intent, confidence) = classifier.classify(text.trim_start_matches('\u{feff}').trim_end());
         if args.json {
             serde_json::to_writer(&mut out, &Answer { intent, confidence })?;
             writeln!(out)?;

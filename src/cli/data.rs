@@ -170,6 +170,7 @@ fn describe(name: &str, found: &Inspected) -> String {
         shown.join(", ") + &if rest > 0 { format!(", and {rest} more") } else { String::new() }
     };
     let lower = |s: String| s.to_lowercase();
+    let named = |domain: &str| if domain.is_empty() { "without one" } else { domain }.to_owned();
     let duplicates = |d: &Duplicates| {
         format!(
             "{} distinct; {} repeats in train; {} test transcripts occur in train",
@@ -192,7 +193,7 @@ fn describe(name: &str, found: &Inspected) -> String {
         row("intents a client", spread(&i.labels_per_client)),
         row("label skew", format!("{} mean total variation from all clients' mix", percent(i.label_skew))),
         row("languages", counts(i.languages.iter().map(|(k, n)| (lower(format!("{k:?}")), *n)).collect())),
-        row("domains", counts(i.domains.iter().map(|(k, n)| (k.clone(), *n)).collect())),
+        row("domains", counts(i.domains.iter().map(|(k, n)| (named(k), *n)).collect())),
         row("intents", format!("{}: {}", labels.len(), counts(labels))),
         row("texts, exact", duplicates(&i.exact)),
         row("texts, folded", duplicates(&i.folded)),

@@ -41,16 +41,6 @@ impl Watch {
         Self { out: out.map(Path::to_owned), ..self }
     }
 
-    /// Says something of the data, whether progress is shown or not.
-    pub(crate) fn notes(&self, notes: &[String]) {
-        self.show.bar.suspend(|| {
-            for note in notes {
-                // With standard error closed there is nobody to tell.
-                let _ = writeln!(io::stderr(), "note: {}", visible(note));
-            }
-        });
-    }
-
     /// Whether somebody asked to stop.
     pub(crate) fn stopped(&self) -> bool {
         self.signals.received()
@@ -68,6 +58,16 @@ impl Watch {
 }
 
 impl Observer for Watch {
+    /// Whether progress is shown or not.
+    fn notes(&mut self, notes: &[String]) {
+        self.show.bar.suspend(|| {
+            for note in notes {
+                // With standard error closed there is nobody to tell.
+                let _ = writeln!(io::stderr(), "note: {}", visible(note));
+            }
+        });
+    }
+
     fn damaged(&mut self, why: &CheckpointError) {
         // With standard error closed there is nobody to tell.
         let _ = writeln!(io::stderr(), "note: {why}; going on from the checkpoint before it");

@@ -61,7 +61,6 @@ pub(crate) fn run(args: &Run, parts: &Parts) -> Result<ExitCode, Failure> {
     let (experiment, record, summary, params) = pool.install(|| {
         // The data are checked first: what cannot run leaves no folder behind.
         let experiment = Experiment::new(config)?;
-        watch.notes(&experiment.data().origin.notes());
         let mut record = match &args.out {
             None => Record::none(),
             Some(path) if args.resume => Record::reopen(path)?,

@@ -2,12 +2,13 @@
 
 use super::ConfigArgs;
 use super::exit::Failure;
-use super::progress::ProgressArgs;
+use super::progress::{ProgressArgs, Show};
 use super::signals::Signals;
 use crate::Parts;
 use crate::report::{percent, table, visible};
 use crate::sweep::{self, Axis, Outcome, Range, Sweep};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,16 +68,11 @@ pub(crate) fn sweep(args: &SweepArgs, parts: &Parts) -> Result<ExitCode, Failure
     let bar = show.bar.clone();
     let signals = Signals::watch(move || bar.finish_and_clear());
     signals.patient(true);
-    let show = Mutex::new(show);
     let threads = args.threads.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let budget = (usize::from(args.jobs), threads);
-    let done = |runs: usize, of: usize| {
-        let mut show = show.lock().unwrap_or_else(PoisonError::into_inner);
-        show.steps(of as u64, "run");
-        show.step(runs as u64, "run", "");
-    };
-    let outcomes = sweep::run(&settings, &args.out, budget, args.halving, &|| signals.received(), &done)?;
-    show.lock().unwrap_or_else(PoisonError::into_inner).end();
+    let watch = Watch { show: Mutex::new(show), said: Mutex::default(), signals: &signals };
+    let outcomes = sweep::run(&settings, &args.out, budget, args.halving, &watch)?;
+    watch.show.lock().unwrap_or_else(PoisonError::into_inner).end();
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &outcomes)?;
@@ -86,6 +82,34 @@ pub(crate) fn sweep(args: &SweepArgs, parts: &Parts) -> Result<ExitCode, Failure
     }
     out.flush()?;
     Ok(if signals.received() { signals.code() } else { ExitCode::SUCCESS })
+}
+
+/// Shows how far a sweep is, and what is to be known of its data, once.
+struct Watch<'a> {
+    show: Mutex<Show>,
+    said: Mutex<BTreeSet<String>>,
+    signals: &'a Signals,
+}
+
+impl sweep::Watch for Watch<'_> {
+    fn stopped(&self) -> bool {
+        self.signals.received()
+    }
+    fn done(&self, runs: usize, of: usize) {
+        let mut show = self.show.lock().unwrap_or_else(PoisonError::into_inner);
+        show.steps(of as u64, "run");
+        show.step(runs as u64, "run", "");
+    }
+    fn notes(&self, notes: &[String]) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let show = self.show.lock().unwrap_or_else(PoisonError::into_inner);
+        show.bar.suspend(|| {
+            for note in notes.iter().filter(|note| said.insert((*note).clone())) {
+                // With standard error closed there is nobody to tell.
+                let _ = writeln!(io::stderr(), "note: {}", visible(note));
+            }
+        });
+    }
 }
 
 fn describe(outcomes: &[Outcome]) -> String {

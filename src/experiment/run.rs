@@ -68,6 +68,8 @@ pub struct Progress<'a> {
 pub trait Observer {
     /// A run goes on from the checkpoint before the newest, because the newest is damaged.
     fn damaged(&mut self, _why: &CheckpointError) {}
+    /// What was assumed of the data, and what of them cannot be used: sentences that somebody should see.
+    fn notes(&mut self, _notes: &[String]) {}
     /// Something else begins.
     fn stage(&mut self, _stage: Stage) {}
     /// A round is over.
@@ -163,6 +165,7 @@ impl Experiment {
         observer: &mut dyn Observer,
     ) -> Result<(Summary, Params), ExperimentError> {
         let (config, data) = (&self.config, &self.data);
+        observer.notes(&data.origin.notes());
         let facts = algorithm.facts(data.shards.training_clients());
         let nodes = Nodes {
             shards: &*data.shards,

@@ -300,6 +300,9 @@ impl Observer for Counting<'_> {
     fn damaged(&mut self, why: &CheckpointError) {
         self.watch.damaged(why);
     }
+    fn notes(&mut self, notes: &[String]) {
+        self.watch.notes(notes);
+    }
     fn stage(&mut self, stage: Part) {
         self.watch.stage(stage);
     }

@@ -7,7 +7,7 @@ mod range;
 mod run;
 
 pub use range::{Range, RangeError};
-pub use run::{Outcome, Ran, Stop, run};
+pub use run::{Outcome, Ran, Watch, run};
 
 use crate::Parts;
 use crate::config::{self, Config, ConfigError};

@@ -74,18 +74,33 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
     sum / n
 }
 
-/// Says whether somebody has asked to stop.
-pub type Stop<'a> = dyn Fn() -> bool + Sync + 'a;
+/// Whoever watches a sweep, from several threads at once.
+pub trait Watch: Sync {
+    /// Whether to stop early.
+    fn stopped(&self) -> bool {
+        false
+    }
+    /// So many runs of so many are over.
+    fn done(&self, _runs: usize, _of: usize) {}
+    /// What was assumed of a run's data, and what of them cannot be used: the same for each run on the same data.
+    fn notes(&self, _notes: &[String]) {}
+}
+
+/// Watches nothing.
+impl Watch for () {}
 
 /// Stops a run after some rounds, or when somebody asks for it.
 struct Until<'a> {
     rounds: u64,
-    stop: &'a Stop<'a>,
+    watch: &'a dyn Watch,
 }
 
 impl Observer for Until<'_> {
+    fn notes(&mut self, notes: &[String]) {
+        self.watch.notes(notes);
+    }
     fn round(&mut self, progress: &Progress<'_>) -> ControlFlow<()> {
-        if progress.report.round + 1 >= self.rounds || (self.stop)() {
+        if progress.report.round + 1 >= self.rounds || self.watch.stopped() {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
@@ -95,7 +110,7 @@ impl Observer for Until<'_> {
 /// Runs every setting with every seed, `jobs` at a time on `threads` threads in all, each run in a folder of `out` that
 /// is called after its setting and its configuration's digest: one that is finished there is not run again, one that was
 /// begun goes on. With `halving` of 2 or more, all begin with few rounds, and again and again the best of so many go on to
-/// so many times the rounds. Returns the settings with their runs, best first; `stop` ends it early.
+/// so many times the rounds. Returns the settings with their runs, best first; `watch` may end it early.
 ///
 /// # Errors
 /// Before anything runs, if a folder holds a run of another configuration or of other data. Later, if a run fails for
@@ -105,8 +120,7 @@ pub fn run(
     out: &Path,
     (jobs, threads): (usize, usize),
     halving: Option<u32>,
-    stop: &Stop<'_>,
-    done: &(dyn Fn(usize, usize) + Sync),
+    watch: &dyn Watch,
 ) -> Result<Vec<Outcome>, ExperimentError> {
     check(settings, out)?;
     let mut left: Vec<usize> = (0..settings.len()).collect();
@@ -122,10 +136,10 @@ pub fn run(
         let all: Vec<(usize, &Config)> =
             left.iter().flat_map(|i| settings[*i].configs.iter().map(|config| (*i, config))).collect();
         let share = (eta as u64).saturating_pow(cuts);
-        let ran = each(&all, jobs, threads, done, |(i, config)| {
+        let ran = each(&all, jobs, threads, &|runs, of| watch.done(runs, of), |(i, config)| {
             let folder = settings[*i].folder(config);
             let rung = (cuts > 0).then(|| (config.rounds.count / share).max(1));
-            one(config, out, folder, rung, stop)
+            one(config, out, folder, rung, watch)
         })?;
         left.iter().for_each(|i| outcomes[*i].runs.clear());
         for ((i, _), ran) in all.iter().zip(ran) {
@@ -133,7 +147,7 @@ pub fn run(
         }
         let score = |i: &usize| outcomes[*i].score();
         left.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
-        if cuts == 0 || stop() {
+        if cuts == 0 || watch.stopped() {
             break;
         }
         left.truncate(left.len().div_ceil(eta));
@@ -173,14 +187,14 @@ fn one(
     out: &Path,
     folder: String,
     rung: Option<u64>,
-    stop: &Stop<'_>,
+    watch: &dyn Watch,
 ) -> Result<Ran, ExperimentError> {
     let path = out.join(&folder);
     let summary = match known(&path, rung)? {
         Some(summary) => summary,
         None => {
             let experiment = Experiment::new(config.clone())?;
-            let mut until = Until { rounds: rung.unwrap_or(u64::MAX), stop };
+            let mut until = Until { rounds: rung.unwrap_or(u64::MAX), watch };
             // A run that has come to this rung, or further, would only go on from there: it shows no more what it was.
             let beyond = rung.is_some_and(|rung| RoundLine::count(&path) >= rung);
             let mut record = if beyond { Record::none() } else { Record::reopen(&path)? };

@@ -174,7 +174,16 @@ fn no_archive_is_believed_more_than_its_bytes() {
     let mut entry = ZipWriter::new(Cursor::new(Vec::new()));
     entry.start_file("readme.txt", SimpleFileOptions::default()).expect("an entry can be begun");
     let other = entry.finish().expect("an archive").into_inner();
+    // Two entries of one name: the second name, of as many letters, is overwritten with the first.
+    let two = npz(CompressionMethod::Stored, &[("w", array.clone()), ("v", array.clone())]);
+    let mut twice = two.clone();
+    for at in 0..twice.len() - 5 {
+        if &twice[at..at + 5] == b"v.npy" {
+            twice[at] = b'w';
+        }
+    }
     for (name, content, said) in [
+        ("twice.npz", twice, "2 entries under 1 names"),
         ("empty.npz", vec![], "archive"),
         ("cut.npz", good[..good.len() - 30].to_vec(), "archive"),
         ("half.npz", good[..good.len() / 2].to_vec(), "archive"),

@@ -7,11 +7,13 @@ use super::json::{RowSeed, offer};
 use super::report::{Place, Reason};
 use super::sink::{Halt, Sink};
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
-use ::parquet::record::Field as Cell;
+use ::parquet::record::Field as Datum;
 use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::fs::File;
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
 
 /// First bytes of a file.
 pub(super) const MAGIC: &[u8] = b"PAR1";
@@ -62,9 +64,22 @@ pub(super) fn read(file: File, sink: &mut Sink<'_, '_>) -> Result<(), Halt> {
 }
 
 /// What the crate answers. It panics on some damaged files, which are no more than that: nothing of a reader that did is
-/// used again.
+/// used again, and nothing is said of it but that the file is damaged.
 fn guarded<T>(read: impl FnOnce() -> ::parquet::errors::Result<T>) -> Option<T> {
-    std::panic::catch_unwind(AssertUnwindSafe(read)).ok()?.ok()
+    static QUIET: Once = Once::new();
+    thread_local!(static READING: Cell<bool> = const { Cell::new(false) });
+    QUIET.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |about| {
+            if !READING.get() {
+                before(about);
+            }
+        }));
+    });
+    READING.set(true);
+    let read = panic::catch_unwind(AssertUnwindSafe(read));
+    READING.set(false);
+    read.ok()?.ok()
 }
 
 /// The name of a class for its number, where the file has names for this column.
@@ -77,26 +92,26 @@ fn labelled(column: &str, value: Value, classes: &Value) -> Value {
     }
 }
 
-fn json(cell: &Cell) -> Value {
+fn json(cell: &Datum) -> Value {
     match cell {
-        Cell::Null => Value::Null,
-        Cell::Bool(v) => (*v).into(),
-        Cell::Byte(v) => (*v).into(),
-        Cell::Short(v) => (*v).into(),
-        Cell::Int(v) => (*v).into(),
-        Cell::Long(v) | Cell::TimestampMillis(v) | Cell::TimestampMicros(v) => (*v).into(),
-        Cell::UByte(v) => (*v).into(),
-        Cell::UShort(v) => (*v).into(),
-        Cell::UInt(v) => (*v).into(),
-        Cell::ULong(v) => (*v).into(),
-        Cell::Float(v) => (*v).into(),
-        Cell::Double(v) => (*v).into(),
-        Cell::Str(v) => v.as_str().into(),
-        Cell::Date(days) => (i64::from(*days) * 86_400).into(),
-        Cell::Group(row) => {
+        Datum::Null => Value::Null,
+        Datum::Bool(v) => (*v).into(),
+        Datum::Byte(v) => (*v).into(),
+        Datum::Short(v) => (*v).into(),
+        Datum::Int(v) => (*v).into(),
+        Datum::Long(v) | Datum::TimestampMillis(v) | Datum::TimestampMicros(v) => (*v).into(),
+        Datum::UByte(v) => (*v).into(),
+        Datum::UShort(v) => (*v).into(),
+        Datum::UInt(v) => (*v).into(),
+        Datum::ULong(v) => (*v).into(),
+        Datum::Float(v) => (*v).into(),
+        Datum::Double(v) => (*v).into(),
+        Datum::Str(v) => v.as_str().into(),
+        Datum::Date(days) => (i64::from(*days) * 86_400).into(),
+        Datum::Group(row) => {
             Value::Object(row.get_column_iter().map(|(name, cell)| (name.clone(), json(cell))).collect())
         }
-        Cell::ListInternal(list) => list.elements().iter().map(json).collect(),
+        Datum::ListInternal(list) => list.elements().iter().map(json).collect(),
         // Bytes that say nothing of being text, decimals, times of the day, maps: no column that is read has them.
         _ => Value::Null,
     }
