@@ -74,7 +74,7 @@ impl Workload {
             let delta = RowBlock::new(self.layout.clone(), rows, values).expect("rows of this layout");
             let (client, weight, base) = (ClientId(client), 100 + client % 50, Checksum::default());
             let mut bytes = Vec::new();
-            Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
+            Update { client, round: 0, exchange: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
             bytes
         };
         (0..self.clients).map(message).collect()

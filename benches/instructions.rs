@@ -68,7 +68,7 @@ fn messages(clients: u64, params: usize) -> (Arc<Layout>, Vec<Vec<u8>>) {
         let delta = RowBlock::new(layout.clone(), Rows::All, values).expect("all rows");
         let (client, base) = (ClientId(client), Checksum::default());
         let mut bytes = Vec::new();
-        Update { client, round: 0, base, weight: 3, loss: 0.0, delta }.encode(&mut bytes);
+        Update { client, round: 0, exchange: 0, base, weight: 3, loss: 0.0, delta }.encode(&mut bytes);
         bytes
     };
     let messages = (0..clients).zip(updates(clients as usize, params)).map(message).collect();

@@ -15,7 +15,8 @@ use sottovoce_algorithms::FedAvg;
 use sottovoce_clients::{Nodes, SourceKey, StoredShards};
 use sottovoce_core::sampling::index;
 use sottovoce_core::{
-    Address, AnyAlgorithm, Broadcast, ClientId, Contents, Format, Params, Population, Purpose, StartCx,
+    Address, AnyAlgorithm, Broadcast, ClientId, Contents, Exchange, Format, Params, Population, Purpose,
+    StartCx,
 };
 use sottovoce_models::{
     EmbeddingBag, Examples, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression, Workspace,
@@ -124,6 +125,7 @@ fn answers(
     let format = Format::new(model.layout().clone(), Contents::DELTA).expect("the model has a layout");
     let broadcast = Broadcast {
         round: 0,
+        exchange: Exchange::ONLY,
         params,
         checksum: params.checksum(),
         algorithm: &*running,

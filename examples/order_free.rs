@@ -21,8 +21,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let delta = RowBlock::new(layout.clone(), Rows::All, values)?;
         let weight = 1 + sampling::below(&mut stream, 500);
         let mut message = Vec::new();
-        Update { client: ClientId(client), round: 0, base: Checksum::of(b""), weight, loss: 0.0, delta }
-            .encode(&mut message);
+        Update {
+            client: ClientId(client),
+            round: 0,
+            exchange: 0,
+            base: Checksum::of(b""),
+            weight,
+            loss: 0.0,
+            delta,
+        }
+        .encode(&mut message);
         messages.push(message);
     }
     let (mut ours, mut plain) = (BTreeSet::new(), BTreeSet::new());

@@ -16,6 +16,7 @@ const LOCKS: &[(&str, &[&str])] = &[
     ("scaffold", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", SCAFFOLD]),
     ("moon", &["model.kind=embedding_bag", "model.dim=6", "local.optimiser.lr=2.0", MOON]),
     ("late", &[WORLD, LATE, "rounds.cohort={kind=\"oort\",size=6,preferred_seconds=20}"]),
+    ("exchanges", &[WORLD, "rounds.pace={kind=\"synchronous\",deadline_seconds=60}", MIME]),
     ("asynchronous", &[WORLD, ASYNCHRONOUS, FEDASYNC, "rounds.cohort={kind=\"uniform\",size=6}"]),
 ];
 
@@ -29,6 +30,8 @@ const MOON: &str = "algorithm={kind=\"moon\",mu=0.5}";
 const WORLD: &str = "world={devices=[{share=2,pace_spread=0.4,up_mbps=1,down_mbps=4},{speed=0.1,up_mbps=1,down_mbps=4}],\
                      availability={kind=\"day\",peak=0.9,trough=0.7,minutes=2},fails_training=0.1,loses_answer=0.1,\
                      churn={present=0.8,joining_days=0.01,staying_days=2},seconds_per_example=0.3}";
+/// Two exchanges a round, some of whose clients are lost between them.
+const MIME: &str = "algorithm={kind=\"mime\",beta=0.5}";
 const LATE: &str = "rounds.pace={kind=\"synchronous\",over_selection=1.3,deadline_seconds=30,late=\"keep\"}";
 const ASYNCHRONOUS: &str = "rounds.pace={kind=\"asynchronous\",buffer=2}";
 const FEDASYNC: &str = "algorithm={kind=\"fedasync\",rho=0.01}";

@@ -51,6 +51,8 @@ const AXES: &[Axis] = &[
             ("qfedavg", &["algorithm={kind=\"qfedavg\",q=1.0,lipschitz=2.0}"]),
             ("afl", &["algorithm={kind=\"afl\",lambda_lr=0.1}"]),
             ("mimelite", &["algorithm={kind=\"mimelite\"}"]),
+            ("mime", &["algorithm={kind=\"mime\"}"]),
+            ("fedlin", &["algorithm={kind=\"fedlin\"}"]),
             ("moon", &["algorithm={kind=\"moon\",mu=1.0}"]),
             ("ifca", &["algorithm={kind=\"ifca\",clusters=2}"]),
             ("hierarchical", &["algorithm={kind=\"hierarchical\",edges=2,cloud_every=2}"]),

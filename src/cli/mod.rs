@@ -6,6 +6,7 @@ mod classify;
 mod compare;
 mod data;
 mod diff;
+mod egress;
 mod exit;
 mod experiment;
 mod init;
@@ -52,6 +53,8 @@ enum Command {
     Verify(verify::Verify),
     /// Say where two runs part.
     Diff(diff::Diff),
+    /// Say what left the clients of a run: every message, every byte.
+    Egress(egress::Egress),
     /// Compare finished runs: differences paired by seed, with confidence intervals and tests.
     Compare(compare::Compare),
     /// Classify lines of text with the model of a finished run.
@@ -170,6 +173,7 @@ pub fn command(parts: &Parts) -> ExitCode {
         Some(Command::Sweep(args)) => sweep::sweep(&args, parts),
         Some(Command::Verify(args)) => verify::run(&args, parts),
         Some(Command::Diff(args)) => diff::run(&args, parts),
+        Some(Command::Egress(args)) => egress::egress(&args, parts),
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Classify(args)) => classify::classify(&args, parts),
         Some(Command::Redact(args)) => redact::redact(&args),

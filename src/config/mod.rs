@@ -7,6 +7,7 @@ pub mod aggregation;
 pub mod catalogue;
 mod check;
 mod custom;
+mod date;
 mod error;
 mod load;
 pub(crate) mod ranges;
@@ -14,8 +15,8 @@ mod wording;
 
 pub use aggregation::{AggregationConfig, ParameterConfig, RootConfig, WeightsConfig};
 pub use check::Invalid;
-pub(crate) use check::date;
 pub use custom::{Custom, Part};
+pub(crate) use date::date;
 pub use error::{ConfigError, InFile};
 pub use load::{load, load_with, parse, parse_with, read};
 

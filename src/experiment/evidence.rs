@@ -1,7 +1,7 @@
 //! Everything that passed in a round, kept so that two rounds can be held against each other number by number.
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sottovoce_core::{Aggregate, ClientId, Format, Params, RowBlock, Rows, bytes};
+use sottovoce_core::{Aggregate, ClientId, Exchange, Format, Params, RowBlock, Rows, bytes};
 use sottovoce_simulation::Tap;
 use sottovoce_simulation::durable::{self, Access};
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 /// What passed in one round.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
-    /// The framed message of each client that sent one.
+    /// The framed message of each client that sent one in the last exchange.
     pub messages: BTreeMap<u64, Vec<u8>>,
     /// What they came to: rows and values; `None` if nobody answered.
     pub aggregate: Option<RowBlock>,
@@ -39,13 +39,17 @@ impl Collector {
 }
 
 impl Tap for Collector {
-    fn message(&self, client: ClientId, message: &[u8]) {
-        self.with(|e| {
-            e.messages.insert(client.0, message.to_vec());
-        });
+    fn message(&self, exchange: Exchange, client: ClientId, message: &[u8]) {
+        if exchange.is_last() {
+            self.with(|e| {
+                e.messages.insert(client.0, message.to_vec());
+            });
+        }
     }
-    fn aggregate(&self, aggregate: &Aggregate) {
-        self.with(|e| e.aggregate = Some(aggregate.delta.clone()));
+    fn aggregate(&self, exchange: Exchange, aggregate: &Aggregate) {
+        if exchange.is_last() {
+            self.with(|e| e.aggregate = Some(aggregate.delta.clone()));
+        }
     }
 }
 

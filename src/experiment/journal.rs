@@ -201,6 +201,24 @@ impl RoundLine {
     }
 }
 
+/// Hands every line of a run directory's ledger to `each`, in order.
+pub(crate) fn each_message(run: &Path, mut each: impl FnMut(LedgerLine)) -> Result<(), ExperimentError> {
+    let path = run.join(EGRESS);
+    let mut file = BufReader::new(File::open(&path).map_err(ExperimentError::at(&path))?);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        file.read_until(b'\n', &mut line).map_err(ExperimentError::at(&path))?;
+        // One at the end that a process was killed over is no line.
+        if !line.ends_with(b"\n") {
+            break;
+        }
+        let parsed = serde_json::from_slice(&line);
+        each(parsed.map_err(|_| ExperimentError::Line { path: path.clone(), line: number })?);
+    }
+    Ok(())
+}
+
 /// The lines of a run directory's ledger that belong to a round, by client.
 pub fn ledger_of(run: &Path, round: u64) -> Result<Vec<LedgerLine>, ExperimentError> {
     let mut lines: Vec<LedgerLine> = read_lines(&run.join(EGRESS), u64::MAX)?;

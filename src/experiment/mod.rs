@@ -4,6 +4,7 @@ mod against;
 pub mod data;
 pub mod diff;
 pub(crate) mod directory;
+pub mod egress;
 pub mod evidence;
 pub mod fields;
 pub mod inputs;

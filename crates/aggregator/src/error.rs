@@ -77,6 +77,16 @@ pub enum Rejection {
         /// The update's.
         got: u64,
     },
+    /// An update of another exchange of the round.
+    #[error("client {client}: an update of exchange {got} of the round, this is exchange {expected}")]
+    WrongExchange {
+        /// Who.
+        client: ClientId,
+        /// This exchange.
+        expected: u32,
+        /// The update's.
+        got: u32,
+    },
     /// Trained from other parameters than were broadcast.
     #[error("client {client}: started from parameters {got}, broadcast were {expected}")]
     StaleBase {
@@ -186,6 +196,7 @@ impl Rejection {
             Self::Unreachable { .. } => "unreachable_bound",
             Self::SameSum { .. } => "same_sum",
             Self::WrongRound { .. } => "wrong_round",
+            Self::WrongExchange { .. } => "wrong_exchange",
             Self::StaleBase { .. } => "stale_base",
             Self::NotInCohort { .. } => "not_in_cohort",
             Self::WrongSender { .. } => "wrong_sender",

@@ -12,7 +12,7 @@
 //!     let rows = Rows::Some(layout.touched(&[2]).into());
 //!     let delta = RowBlock::new(layout.clone(), rows, vec![value; 4])?;
 //!     let mut message = Vec::new();
-//!     Update { client: ClientId(client), round: 0, base, weight, loss: 0.1, delta }.encode(&mut message);
+//!     Update { client: ClientId(client), round: 0, exchange: 0, base, weight, loss: 0.1, delta }.encode(&mut message);
 //!     round.receive(&mut part, &message)?;
 //! }
 //! assert_eq!(finish(&[&part])?.delta.values(), [1.75; 4]);

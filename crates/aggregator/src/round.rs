@@ -17,6 +17,7 @@ const BATCH: usize = 64;
 pub struct OpenRound<'a> {
     format: Format,
     round: u64,
+    exchange: u32,
     base: Checksum,
     cohort: &'a [u64],
     answered: Vec<AtomicBool>,
@@ -45,7 +46,13 @@ impl<'a> OpenRound<'a> {
     /// The same for messages with more than a delta.
     pub fn of(format: Format, round: u64, base: Checksum, cohort: &'a [u64], cap: u64) -> Self {
         let answered = cohort.iter().map(|_| AtomicBool::new(false)).collect();
-        Self { format, round, base, cohort, answered, cap, norm_bound: None }
+        Self { format, round, exchange: 0, base, cohort, answered, cap, norm_bound: None }
+    }
+
+    /// Takes messages of that exchange of the round, instead of the first.
+    pub fn in_exchange(mut self, exchange: u32) -> Self {
+        self.exchange = exchange;
+        self
     }
 
     /// Refuses updates of which a block by itself has a Euclidean norm above `bound`. Numbers do not count.
@@ -90,7 +97,7 @@ impl<'a> OpenRound<'a> {
         self.check_as(&view, stale.round, stale.base)?;
         let mut update = view.to_update();
         update.delta.values_mut().iter_mut().for_each(|v| *v *= stale.factor);
-        (update.round, update.base) = (self.round, self.base);
+        (update.round, update.exchange, update.base) = (self.round, self.exchange, self.base);
         let mut scaled = Vec::new();
         update.encode(&mut scaled);
         self.take(part, UpdateView::parse(&scaled, self.format.message())?)
@@ -207,6 +214,10 @@ impl<'a> OpenRound<'a> {
         let client = head.client;
         if head.round != round {
             return Err(Rejection::WrongRound { client, expected: round, got: head.round });
+        }
+        if head.exchange != self.exchange {
+            let (expected, got) = (self.exchange, head.exchange);
+            return Err(Rejection::WrongExchange { client, expected, got });
         }
         if head.base != base {
             return Err(Rejection::StaleBase { client, expected: base, got: head.base });

@@ -181,7 +181,7 @@ fn a_stack_and_a_stream_have_one_mean() {
         let delta = RowBlock::new(layout.clone(), Rows::All, row.clone()).unwrap();
         let (client, base, weight) = (ClientId(client as u64), Checksum::default(), *weight);
         let mut message = Vec::new();
-        Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut message);
+        Update { client, round: 0, exchange: 0, base, weight, loss: 0.0, delta }.encode(&mut message);
         part.add(&UpdateView::parse(&message, &layout).unwrap()).unwrap();
     }
     assert_eq!(finish(&[&part]).unwrap().delta.values(), mean(&stack(&rows), &weights).unwrap());

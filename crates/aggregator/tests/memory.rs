@@ -55,7 +55,7 @@ fn a_thousand_updates_of_a_million_parameters_take_less_than_64_megabytes() {
             let delta = RowBlock::new(layout.clone(), Rows::All, vec![client as f32; PARAMS]).unwrap();
             let mut bytes = Vec::new();
             let (client, weight) = (ClientId(client), 1 + client);
-            Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
+            Update { client, round: 0, exchange: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
             bytes
         })
         .collect();

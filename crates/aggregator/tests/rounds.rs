@@ -221,7 +221,8 @@ fn a_loss_that_is_not_finite_is_refused() {
         let n = if rows == Rows::All { 12 } else { 4 };
         let delta = RowBlock::new(model(), rows, vec![1.0; n]).unwrap();
         let mut bytes = Vec::new();
-        Update { client: ClientId(3), round: 0, base: base(), weight: 1, loss, delta }.encode(&mut bytes);
+        Update { client: ClientId(3), round: 0, exchange: 0, base: base(), weight: 1, loss, delta }
+            .encode(&mut bytes);
         bytes
     };
     for rows in [Rows::All, Rows::Some([1].into())] {
@@ -252,7 +253,8 @@ fn a_loss_that_is_not_finite_is_refused() {
 fn late(client: u64, round: u64, base: Checksum) -> Vec<u8> {
     let delta = RowBlock::new(model(), Rows::Some([1].into()), vec![4.0; 4]).unwrap();
     let mut bytes = Vec::new();
-    Update { client: ClientId(client), round, base, weight: 1, loss: 0.5, delta }.encode(&mut bytes);
+    Update { client: ClientId(client), round, exchange: 0, base, weight: 1, loss: 0.5, delta }
+        .encode(&mut bytes);
     bytes
 }
 

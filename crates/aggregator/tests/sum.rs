@@ -319,7 +319,7 @@ fn large_message(client: u64, dense: bool, value: impl Fn(usize) -> f32) -> Vec<
     let (rows, n) = if dense { (Rows::All, 20_050) } else { (Rows::Some([3, 150].into()), 200) };
     let delta = RowBlock::new(large(), rows, (0..n).map(value).collect()).unwrap();
     let (base, weight) = (Checksum::of(b"base"), 1 + client * 31 % CAP);
-    message(&Update { client: ClientId(client), round: 4, base, weight, loss: 0.5, delta })
+    message(&Update { client: ClientId(client), round: 4, exchange: 0, base, weight, loss: 0.5, delta })
 }
 
 /// Whatever arrives, and whatever was there before: a batch leaves the sum that its accepted messages make, down to

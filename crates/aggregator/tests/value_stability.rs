@@ -120,7 +120,7 @@ const SUMS: &[(&str, &str)] = &[
     ("streaming sum", "140ba8e8a15a627a"),
     ("mean, f32", "d4728be628061be7"),
     ("mean, f64", "a4ed6fbbca52db1f"),
-    ("an edge's message", "ae16e1ec75a54fca"),
+    ("an edge's message", "09aa4aecc29e6f31"),
 ];
 
 #[test]
@@ -134,7 +134,7 @@ fn sums_give_the_bits_that_they_gave() {
         let delta = RowBlock::new(layout.clone(), Rows::Some(rows.into()), values).unwrap();
         let (client, weight) = (ClientId(client as u64), 1 + (client * client) as u64);
         let mut message = Vec::new();
-        Update { client, round: 3, base, weight, loss: 0.5, delta }.encode(&mut message);
+        Update { client, round: 3, exchange: 0, base, weight, loss: 0.5, delta }.encode(&mut message);
         sum.add(&UpdateView::parse(&message, &layout).unwrap()).unwrap();
     }
     let bits =

@@ -14,6 +14,7 @@ pub mod fedavg;
 pub mod fedavgm;
 pub mod fedbuff;
 pub mod feddyn;
+pub mod fedlin;
 pub mod fednova;
 pub mod fedopt;
 pub mod fedper;
@@ -22,6 +23,7 @@ pub mod fedrep;
 pub mod fine_tuning;
 pub mod hierarchical;
 pub mod ifca;
+pub mod mime;
 pub mod mimelite;
 pub mod moon;
 pub mod prelude;
@@ -43,6 +45,8 @@ registry::algorithms! {
     "feddyn" => feddyn::FedDyn,
     "qfedavg" => qfedavg::QFedAvg,
     "afl" => afl::Afl,
+    "fedlin" => fedlin::FedLin,
+    "mime" => mime::Mime,
     "mimelite" => mimelite::MimeLite,
     "moon" => moon::Moon,
     "ifca" => ifca::Ifca,

@@ -6,8 +6,8 @@
 //! Symbols: `m` = momentum, `β` = `beta`, `x` = broadcast, `y` = local parameters.
 //!
 //! Deviations: clients are weighted by their examples. Where a client touches no row, its parameters move by a
-//! multiple of the momentum; the server adds that (see `scaffold.rs`). Mime itself corrects local gradients with the
-//! mean gradient of the same cohort, for which a round would need another exchange before training: it is not here.
+//! multiple of the momentum; the server adds that (see `scaffold.rs`). Mime itself, which corrects local gradients by the
+//! mean gradient of the same cohort, is `mime.rs`.
 //! Cost: two blocks up, and a pass over the client's data for its gradient.
 
 use crate::prelude::*;

@@ -22,6 +22,8 @@ const TABLE: &[(&str, usize, usize, &[&str], u64)] = &[
     // A share, and a place for every client's loss.
     (r#"{"kind":"afl","lambda_lr":1}"#, 1, 8, &["mean"], 1),
     (r#"{"kind":"mimelite"}"#, 2, 1, &["plain"], 0),
+    (r#"{"kind":"mime"}"#, 1, 1, &["plain", "several"], 0),
+    (r#"{"kind":"fedlin"}"#, 1, 1, &["plain", "several"], 0),
     (r#"{"kind":"moon","mu":0}"#, 1, 0, &[], 0),
     (r#"{"kind":"moon","mu":1}"#, 1, 0, &["represents"], 0),
     (r#"{"kind":"ifca","clusters":3}"#, 3, 3, &["personal"], 16),
@@ -58,6 +60,7 @@ fn facts_are_as_worked_out_by_hand() {
         let has = [
             ("bases", facts.keeps_bases),
             ("plain", facts.plain_sgd),
+            ("several", !facts.preliminary.is_empty()),
             ("mean", facts.mean_only.is_some_and(|why| why.contains("losses that clients report"))),
             ("represents", facts.represents),
             ("personal", facts.personalises),
@@ -116,6 +119,8 @@ fn defaults_are_the_papers() {
         (r#"{"kind":"fednova"}"#, r#"{"kind":"fednova","server_lr":1}"#),
         (r#"{"kind":"afl","lambda_lr":1}"#, r#"{"kind":"afl","lambda_lr":1,"server_lr":1}"#),
         (r#"{"kind":"mimelite"}"#, r#"{"kind":"mimelite","beta":0.9,"server_lr":1}"#),
+        (r#"{"kind":"mime"}"#, r#"{"kind":"mime","beta":0.9,"server_lr":1}"#),
+        (r#"{"kind":"fedlin"}"#, r#"{"kind":"fedlin","server_lr":1}"#),
         (r#"{"kind":"moon","mu":1}"#, r#"{"kind":"moon","mu":1,"temperature":0.5}"#),
         (r#"{"kind":"ifca","clusters":3}"#, r#"{"kind":"ifca","clusters":3,"spread":0.01}"#),
         (r#"{"kind":"apfl"}"#, r#"{"kind":"apfl","alpha":0.5,"adaptive":false}"#),

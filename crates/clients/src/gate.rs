@@ -40,6 +40,7 @@ impl Gate {
         let checksum = message.encode(&mut self.buffer);
         let line = LedgerLine {
             round: message.round(),
+            exchange: message.exchange(),
             client: message.client(),
             kind: M::KIND,
             bytes: self.buffer.len() as u64,

@@ -119,14 +119,22 @@ impl<S: Shards + ?Sized> Population for Nodes<'_, S> {
         if data.examples.is_empty() {
             return Err(ClientError::EmptyShard { client });
         }
-        let round = broadcast.round;
+        let Broadcast { round, exchange, .. } = *broadcast;
         let mut task = self.task(client, &data, round, broadcast.params, &mut worker.workspace);
         let at = Address::new(self.seed, Purpose::Transform).round(round).client(client.0);
-        let edit = |answer: &mut Answer| transform(self.transforms, at, answer);
-        let (answer, state) = broadcast.algorithm.answer(&mut task, own, &edit)?;
+        let edit = |answer: &mut Answer| transform(self.transforms, at, exchange, answer);
+        let (answer, state) = broadcast.algorithm.answer(exchange, &mut task, own, &edit)?;
         let (weight, loss) = (broadcast.weight(&answer, data.examples.len() as u64), answer.loss);
         let delta = broadcast.format.join(client, answer)?;
-        let update = Update { client, round, base: broadcast.checksum, weight, loss, delta };
+        let update = Update {
+            client,
+            round,
+            exchange: exchange.number,
+            base: broadcast.checksum,
+            weight,
+            loss,
+            delta,
+        };
         let (message, line) = worker.gate.send(&update, self.sources.name(data.checksum()));
         worker.workspace.reuse(update.delta);
         Ok(Sent { message, line, state })

@@ -5,7 +5,8 @@ use sottovoce_clients::{
 };
 use sottovoce_core::evaluation::{Evaluation, Prediction};
 use sottovoce_core::{
-    Address, AnyAlgorithm, Broadcast, ClientError, ClientId, Format, Params, Population, Purpose, StartCx,
+    Address, AnyAlgorithm, Broadcast, ClientError, ClientId, Exchange, Format, Params, Population, Purpose,
+    StartCx,
 };
 use sottovoce_models::{
     Examples, FeatureConfig, Featuriser, LocalExamples, LocalTraining, Model, Optimiser, SoftmaxRegression,
@@ -253,6 +254,7 @@ fn the_server_trains_on_its_own_data() {
     };
     let broadcast = Broadcast {
         round: 7,
+        exchange: Exchange::ONLY,
         params: &params,
         checksum: params.checksum(),
         format: &format,

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use sottovoce_algorithms::{AlgorithmConfig, FedBuff};
 use sottovoce_clients::{Nodes, SourceKey, StoredShards};
 use sottovoce_core::{
-    Adjust, Algorithm, ClientError, ClientId, LocalTask, Params, RowBlock, Rows, Running, StartCx, Trained,
+    Adjust, Algorithm, ClientError, ClientId, Exchange, LocalTask, Params, RowBlock, Rows, Running, StartCx,
+    Trained,
 };
 use sottovoce_models::{EmbeddingBag, Examples, LocalTraining, Model, Optimiser, SoftmaxRegression};
 use sottovoce_simulation::world::DeviceClass;
@@ -136,6 +137,9 @@ impl LocalTask for Starter<'_> {
     fn epochs(&self) -> u32 {
         1
     }
+    fn steps(&self) -> u64 {
+        1
+    }
     fn representation(&self) -> usize {
         0
     }
@@ -166,7 +170,7 @@ fn starts(algorithm: &dyn Running, broadcast: &Params, clients: u64) -> Vec<Vec<
     let rows: Arc<[u32]> = (0..broadcast.layout().rows() as u32).collect();
     let start = |client| {
         let mut task = Starter { client, broadcast, rows: rows.clone(), started: vec![] };
-        algorithm.answer(&mut task, &[], &|_| ()).expect("it has all rows");
+        algorithm.answer(Exchange::ONLY, &mut task, &[], &|_| ()).expect("it has all rows");
         task.started
     };
     (0..clients).map(start).collect()

@@ -4,6 +4,7 @@ use crate::any_algorithm::Running;
 use crate::client_error::ClientError;
 use crate::dense;
 use crate::digest::Checksum;
+use crate::exchange::Exchange;
 use crate::ids::ClientId;
 use crate::message::{Answer, Contents, Format, Mean};
 use crate::params::{Join, Params};
@@ -44,6 +45,11 @@ pub trait Algorithm: Sync {
         0
     }
 
+    /// Numbers of the server's state that a client is sent between two exchanges of a round.
+    fn news(&self, server: &Self::Server) -> u64 {
+        self.broadcast(server)
+    }
+
     /// The client half: trains on the client's data and returns what moved.
     fn client(
         &self,
@@ -55,6 +61,27 @@ pub trait Algorithm: Sync {
     /// What the client keeps of an answer that has left it: `sent` is the answer as it was sent, after all transforms. What
     /// a client keeps counts only if the server accepts the answer; otherwise the client goes on with what it kept before.
     fn sent(&self, _task: &dyn LocalTask, _sent: &Answer, _own: &mut Self::Client) {}
+
+    /// What a client sends in each exchange of a round before the last; nothing for rounds of one exchange, which is most of
+    /// them. [`contents`](Self::contents) are those of the last.
+    fn preliminary(&self, _clients: u64) -> Vec<Contents> {
+        Vec::new()
+    }
+
+    /// The client half of a preliminary exchange. A client keeps nothing of it.
+    fn prepare(
+        &self,
+        _exchange: Exchange,
+        _task: &mut dyn LocalTask,
+        _server: &Self::Server,
+        _own: &Self::Client,
+    ) -> Result<Answer, ClientError> {
+        unreachable!("an algorithm with preliminary exchanges has this half")
+    }
+
+    /// The server half of a preliminary exchange: what it keeps of the mean of the answers is part of what clients see in the next
+    /// one. Parameters stay as they are.
+    fn gathered(&self, _exchange: Exchange, _mean: &Mean<'_>, _server: &mut Self::Server) {}
 
     /// The server half: turns the mean of the clients' answers into new parameters.
     fn server(&self, cx: &mut ServerCx<'_>, server: &mut Self::Server);
@@ -193,6 +220,8 @@ impl ServerCx<'_> {
 pub struct Broadcast<'a> {
     /// The round, from 0.
     pub round: u64,
+    /// The exchange of the round.
+    pub exchange: Exchange,
     /// Global parameters.
     pub params: &'a Params,
     /// Checksum of the parameters: an update names what it started from.

@@ -24,6 +24,8 @@ pub trait LocalTask {
     fn broadcast(&self) -> &Params;
     /// Configured number of local epochs.
     fn epochs(&self) -> u32;
+    /// Steps of the optimiser in all of these epochs.
+    fn steps(&self) -> u64;
     /// Numbers in the representation of an example; 0 for a model that has none.
     fn representation(&self) -> usize;
     /// Rows of the model's head, the last layer, which are the last of [`rows`](Self::rows); 0 for a model without a body in

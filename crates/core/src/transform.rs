@@ -1,6 +1,7 @@
 //! What is done to updates on their way from clients to the server.
 
 use crate::aggregate::Aggregate;
+use crate::exchange::Exchange;
 use crate::message::Answer;
 use crate::row_block::RowBlock;
 use crate::stream::Address;
@@ -22,11 +23,12 @@ pub trait Transform: Send + Sync {
 
 /// Runs the clients' halves of `transforms` on the blocks of an answer, first to last. `at` is the address of the client's
 /// transforms in this round.
-pub fn transform(transforms: &[Box<dyn Transform>], at: Address, answer: &mut Answer) {
+pub fn transform(transforms: &[Box<dyn Transform>], at: Address, exchange: Exchange, answer: &mut Answer) {
+    let exchange = u64::from(exchange.number) << 48;
     for (slot, transform) in (0..).zip(transforms) {
         for (place, block) in &mut answer.blocks {
-            // The first block has the address that a delta alone has.
-            transform.client(at.slot(slot | (*place as u64) << 32), block);
+            // The first block of the first exchange has the address that a delta alone has.
+            transform.client(at.slot(slot | (*place as u64) << 32 | exchange), block);
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct Update {
     pub client: ClientId,
     /// In which round, from 0.
     pub round: u64,
+    /// In which exchange of the round, from 0.
+    pub exchange: u32,
     /// Checksum of the parameters that the client started from.
     pub base: Checksum,
     /// Number of local training examples: the weight in the mean.
@@ -67,8 +69,16 @@ pub trait Outbound: sealed::Sealed {
     fn client(&self) -> ClientId;
     /// The round that it belongs to.
     fn round(&self) -> u64;
+    /// The exchange of the round, from 0.
+    fn exchange(&self) -> u32 {
+        0
+    }
     /// Appends the framed message to `out` and returns the checksum that it ends with.
     fn encode(&self, out: &mut Vec<u8>) -> Checksum;
+}
+
+fn is_first(exchange: &u32) -> bool {
+    *exchange == 0
 }
 
 /// One line of a client's ledger: a message that passed the egress gate.
@@ -76,6 +86,9 @@ pub trait Outbound: sealed::Sealed {
 pub struct LedgerLine {
     /// The round that the message belongs to.
     pub round: u64,
+    /// The exchange of the round, from 0; only rounds with several have others.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub exchange: u32,
     /// Who sent it.
     pub client: ClientId,
     /// What it was.

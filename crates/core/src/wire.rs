@@ -93,6 +93,8 @@ pub struct UpdateHead {
     pub client: ClientId,
     /// In which round.
     pub round: u64,
+    /// In which exchange of the round.
+    pub exchange: u32,
     /// Checksum of the parameters started from.
     pub base: Checksum,
     /// Schema of the model.
@@ -142,6 +144,9 @@ impl Outbound for Update {
     fn round(&self) -> u64 {
         self.round
     }
+    fn exchange(&self) -> u32 {
+        self.exchange
+    }
     fn encode(&self, out: &mut Vec<u8>) -> Checksum {
         let rows: &[u32] = match self.delta.rows() {
             Rows::All => &[],
@@ -150,6 +155,7 @@ impl Outbound for Update {
         let head = UpdateHead {
             client: self.client,
             round: self.round,
+            exchange: self.exchange,
             base: self.base,
             schema: self.delta.layout().schema(),
             weight: self.weight,
@@ -234,8 +240,8 @@ impl<'a> UpdateView<'a> {
         let values = bytes::f32s(self.values).collect();
         let delta =
             RowBlock::new(self.layout.clone(), rows, values).expect("parse has checked rows and values");
-        let UpdateHead { client, round, base, weight, loss, .. } = self.head;
-        Update { client, round, base, weight, loss, delta }
+        let UpdateHead { client, round, exchange, base, weight, loss, .. } = self.head;
+        Update { client, round, exchange, base, weight, loss, delta }
     }
 }
 

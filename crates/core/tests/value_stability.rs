@@ -182,10 +182,10 @@ fn kernels_give_the_bits_that_they_gave() {
 const MESSAGES: &[(&str, &str)] = &[
     ("schema", "0fb65657d05ba8db22226378b3e23455cb30a975b5b39d822ae25490029def06"),
     ("parameters", "8833236d0c279d5d8f8c97e97db59511665fd55746fdbc692bab7994762a026f"),
-    ("update, dense", "6b0a7d0f83aeedfd329901ed44e32b0c012d398032ee2934243412409960a55d"),
-    ("update, sparse", "7c4cdb825669e2fdde65d420a1d36917bbe9cb87c69a8903d141aee66502ab7c"),
-    ("counts of an evaluation", "45f46e2d5179c8e8930d8faf5e33b3baeed3c1374504d806242c332467ede5f2"),
-    ("partial sum", "2899adf1014a63df8737261de49542790f4522e9443855bf408b6914868cb323"),
+    ("update, dense", "07c2ec4ac0c639e6a6488732d1e20d3aef5c463352bedc0f0bef3329e0bd7542"),
+    ("update, sparse", "926f8bfb6e79bfd9b82f9df214ae2f331e50dd423ca0ff78e03277ca1c053152"),
+    ("counts of an evaluation", "4b2c0f9f8a80b26d627e720b5a34d487f7424d847a99efa182cae17fd91f20a4"),
+    ("partial sum", "23f692b9b91fb7fdf1f14ca62a519f949c1148133a5543af41e8f2e4f86902b8"),
 ];
 
 #[test]
@@ -194,7 +194,15 @@ fn messages_have_the_bytes_that_they_had() {
     let params = Params::from_values(layout.clone(), numbers(layout.params())).unwrap();
     let update = |rows: Rows, n: usize| {
         let delta = RowBlock::new(layout.clone(), rows, numbers(n)).unwrap();
-        Update { client: ClientId(7), round: 3, base: params.checksum(), weight: 40, loss: 1.25, delta }
+        Update {
+            client: ClientId(7),
+            round: 3,
+            exchange: 0,
+            base: params.checksum(),
+            weight: 40,
+            loss: 1.25,
+            delta,
+        }
     };
     let message = |of: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = Vec::new();

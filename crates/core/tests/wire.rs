@@ -37,7 +37,7 @@ fn updates() -> impl Strategy<Value = Update> {
             let values = values[..n].iter().copied().map(f32::from_bits).collect();
             let delta = RowBlock::new(layout(), rows, values).unwrap();
             let (client, base, loss) = (ClientId(client), Checksum(base), f32::from_bits(loss));
-            Update { client, round, base, weight, loss, delta }
+            Update { client, round, exchange: 0, base, weight, loss, delta }
         },
     )
 }
@@ -112,7 +112,7 @@ proptest! {
 
 /// A frame with a valid checksum around any head and body.
 fn sealed(kind: u16, head: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut bytes = b"SVFL\x03\x00".to_vec();
+    let mut bytes = b"SVFL\x04\x00".to_vec();
     bytes.extend(kind.to_le_bytes());
     bytes.extend((head.len() as u32).to_le_bytes());
     bytes.extend((body.len() as u64).to_le_bytes());
@@ -128,7 +128,15 @@ fn example() -> Update {
     let values = (0..11 + 10).map(|v| v as f32).collect();
     let rows = Rows::Some(layout().touched(&[1, 4]).into());
     let delta = RowBlock::new(layout(), rows, values).unwrap();
-    Update { client: ClientId(7), round: 3, base: Checksum::of(b"base"), weight: 10, loss: 0.5, delta }
+    Update {
+        client: ClientId(7),
+        round: 3,
+        exchange: 0,
+        base: Checksum::of(b"base"),
+        weight: 10,
+        loss: 0.5,
+        delta,
+    }
 }
 
 /// Head and body of a good message.

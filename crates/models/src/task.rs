@@ -47,6 +47,9 @@ impl LocalTask for Task<'_> {
     fn epochs(&self) -> u32 {
         self.local.epochs
     }
+    fn steps(&self) -> u64 {
+        u64::from(self.local.epochs) * self.num_examples().div_ceil(self.local.batch.into())
+    }
     fn representation(&self) -> usize {
         self.model.representation()
     }

@@ -1,12 +1,14 @@
 //! One round after another: broadcast, answers, one aggregate, new parameters.
 
+mod exchanges;
 mod sent;
 mod timed;
+mod waited;
 
 use crate::chain::Leaves;
 use crate::cohort::{Choice, Seen, Standby, Told};
 use crate::engine::sent::{Sent, checksum_of, leaves_of};
-use crate::lanes::{Lane, Lanes};
+use crate::lanes::Lanes;
 use crate::pace::Clock;
 use crate::plan::{Plan, TooFew};
 use crate::report::{Accepted, RoundError, RoundReport};
@@ -15,14 +17,13 @@ use crate::summary::CohortSummary;
 use crate::world::Micros;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sottovoce_aggregator::{AggregateError, Memory, Moment, Part, Recipe, Rejection};
+use sottovoce_aggregator::{AggregateError, Memory, Moment, Recipe, Rejection};
 use sottovoce_core::wire::UpdateHead;
 use sottovoce_core::{
-    Address, Aggregate, AnyAlgorithm, Broadcast, Checksum, ClientError, ClientId, Facts, Format, LedgerLine,
-    Params, Population, Purpose, Rows, Running, ServerCx, Stale, StartCx, Summing, Values, digest, sampling,
-    wire,
+    Address, Aggregate, AnyAlgorithm, Checksum, ClientError, ClientId, Contents, Exchange, Facts, Format,
+    LedgerLine, Params, Population, Purpose, Rows, Running, ServerCx, Stale, StartCx, Summing, Values,
+    digest, wire,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Rows whose sums a thread takes at a time.
 const ROWS: usize = 512;
@@ -36,7 +37,8 @@ pub struct Engine<'a, P: Population> {
     population: &'a P,
     plan: Plan<'a>,
     state: State,
-    format: Format,
+    /// Of messages, by exchange; the last one's is the last.
+    formats: Vec<Format>,
     /// Of the parameters.
     base: Checksum,
     /// Of parameters and server state.
@@ -85,10 +87,10 @@ impl State {
 
 /// Looks on at what passes between clients and server.
 pub trait Tap: Sync {
-    /// A message left a client. Called from the thread that received it.
-    fn message(&self, _client: ClientId, _message: &[u8]) {}
-    /// All messages have become one.
-    fn aggregate(&self, _aggregate: &Aggregate) {}
+    /// A message left a client in an exchange. Called from the thread that received it.
+    fn message(&self, _exchange: Exchange, _client: ClientId, _message: &[u8]) {}
+    /// All messages of an exchange have become one.
+    fn aggregate(&self, _exchange: Exchange, _aggregate: &Aggregate) {}
 }
 
 /// Looks away.
@@ -147,15 +149,19 @@ impl<'a, P: Population> Engine<'a, P> {
     ) -> Self {
         let facts = algorithm.facts(population.clients());
         let (base, checksum) = state.checksums(&*running);
-        let format = Format::new(state.params.layout().clone(), facts.contents);
-        let format = format.expect("messages of a size that a layout can have");
+        let contents = facts.preliminary.iter().chain([&facts.contents]);
+        let format = |contents: &Contents| {
+            let format = Format::new(state.params.layout().clone(), *contents);
+            format.expect("messages of a size that a layout can have")
+        };
+        let formats = contents.map(format).collect();
         Self {
             facts,
             algorithm: running,
             population,
             plan,
             state,
-            format,
+            formats,
             base,
             checksum,
             lanes: Lanes::new(),
@@ -207,21 +213,17 @@ impl<'a, P: Population> Engine<'a, P> {
 
     /// A round without time: the whole cohort answers before anything else happens.
     fn at_once(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
-        let cohort = self.choose(0, None, None, None);
-        self.prepare(cohort.len());
-        let open = self.plan.aggregation.open(&self.format, self.state.round, self.base, &cohort);
-        let outcomes = self.ask(&cohort, tap, |part, client, message, sent| {
-            match open.receive_from(client, part, message) {
-                Ok(head) => Outcome::Accepted(head, sent),
-                Err(why) => Outcome::Rejected(why, sent),
-            }
-        });
-        let outcomes: Vec<Outcome> =
-            outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::Dropped)).collect();
-        let broadcast = self.checksum;
+        let (cohort, broadcast) = (self.choose(0, None, None, None), self.checksum);
+        let told = cohort.len() as u64 * self.broadcast_bytes();
+        let mut before = self.before_last(&cohort, tap)?;
+        let bytes_down = told + before.bytes_down;
+        let left = std::mem::take(&mut before.left);
+        let outcomes = self.answers(self.last(), &left, tap);
 
-        let (mut accepted, mut rejected, mut dropped, mut sent) = (vec![], vec![], vec![], vec![]);
-        for (client, outcome) in cohort.iter().zip(outcomes) {
+        let (mut accepted, mut sent) = (vec![], vec![]);
+        let (mut rejected, mut dropped) =
+            (std::mem::take(&mut before.rejected), std::mem::take(&mut before.dropped));
+        for (client, outcome) in left.iter().zip(outcomes) {
             let client = ClientId(*client);
             match outcome {
                 Outcome::Accepted(head, message) => {
@@ -235,6 +237,8 @@ impl<'a, P: Population> Engine<'a, P> {
                 Outcome::Dropped(why) => dropped.push((client, why)),
             }
         }
+        rejected.sort_by_key(|(client, _)| client.0);
+        dropped.sort_by_key(|(client, _)| client.0);
         self.all_diverged(accepted.len() + rejected.len(), dropped.iter().map(|(_, why)| why))?;
         let (mut aggregate, mut skipped) = (Checksum::default(), None);
         if !accepted.is_empty() || !rejected.is_empty() {
@@ -254,11 +258,12 @@ impl<'a, P: Population> Engine<'a, P> {
             sent.into_iter().map(|s| (s.line, s.state)).unzip();
         let kept = ledger.iter().zip(states).filter(|(line, _)| line.state.is_some());
         self.keep(kept.map(|(line, state)| (line.client.0, state)))?;
+        let ledger = [before.ledger, ledger].concat();
         Ok(RoundReport {
             round: self.state.round,
             cohort: cohort.len() as u64,
             summary: CohortSummary::of(&accepted),
-            bytes_down: cohort.len() as u64 * self.broadcast_bytes(),
+            bytes_down,
             bytes_up: ledger.iter().map(|l| l.bytes).sum(),
             time: None,
             params: self.base,
@@ -266,9 +271,9 @@ impl<'a, P: Population> Engine<'a, P> {
                 cohort: checksum_of(&cohort),
                 broadcast,
                 shards,
-                messages,
+                messages: before.messages.then(messages),
                 states: kept_leaf,
-                aggregate,
+                aggregate: before.aggregates.then(aggregate),
                 server: self.checksum,
                 evaluation: Checksum::default(),
             },
@@ -327,59 +332,6 @@ impl<'a, P: Population> Engine<'a, P> {
         self.told.examples(self.population.clients(), client, ask)
     }
 
-    /// Lanes for so much work.
-    fn prepare(&mut self, work: usize) {
-        let (population, format, aggregation) = (self.population, &self.format, &self.plan.aggregation);
-        self.lanes.prepare(work, || Lane { worker: population.worker(), part: aggregation.part(format) });
-    }
-
-    /// Asks clients for their answers to the present model and hands these to `each`; threads take the next client as they
-    /// become free. Results are in the order of `clients`.
-    fn ask<R: Send>(
-        &self,
-        clients: &[u64],
-        tap: &dyn Tap,
-        each: impl Fn(&mut Part, ClientId, &[u8], Sent) -> R + Sync,
-    ) -> Vec<Result<R, ClientError>> {
-        let (states, broadcast) = (&self.state.clients, self.broadcast());
-        let round = broadcast.round;
-        let dropout = Address::new(self.plan.seed, Purpose::Dropout).round(round);
-        let mut order: Vec<usize> = (0..clients.len()).collect();
-        if let Some(seed) = self.plan.arrival {
-            sampling::shuffle(&mut Address::new(seed, Purpose::Arrival).round(round).stream(), &mut order);
-        }
-        self.lanes.over(&order, |Lane { worker, part }, place| {
-            let client = ClientId(clients[place]);
-            let drops = |p| p > 0.0 && sampling::chance(&mut dropout.client(client.0).stream(), p);
-            if drops(self.plan.dropout) {
-                return Err(ClientError::DroppedOut { client });
-            }
-            let own = states.bytes(client.0).map_err(|_| ClientError::State { client })?;
-            let own = own.as_deref().unwrap_or_default();
-            // Only the client's own code: what the server does with the answer is not the client's fault.
-            let with = (&mut *worker, &broadcast);
-            let answer = catch_unwind(AssertUnwindSafe(move || {
-                let (worker, broadcast) = with;
-                self.population.answer(worker, broadcast, client, own)
-            }));
-            let Ok(answer) = answer else {
-                // Whatever the panic left half done is thrown away.
-                *worker = self.population.worker();
-                return Err(ClientError::Panicked { client });
-            };
-            let sottovoce_core::Sent { message, line, state } = answer?;
-            tap.message(client, message);
-            Ok(each(part, client, message, Sent::of(line, state)))
-        })
-    }
-
-    /// What clients are told in this round.
-    fn broadcast(&self) -> Broadcast<'_> {
-        let State { round, params, .. } = &self.state;
-        let (format, alike) = (&self.format, self.plan.alike);
-        Broadcast { round: *round, params, checksum: self.base, algorithm: &*self.algorithm, format, alike }
-    }
-
     /// Keeps what clients keep from now on.
     fn keep(&mut self, states: impl IntoIterator<Item = (u64, Vec<u8>)>) -> Result<(), RoundError> {
         for (client, state) in states {
@@ -403,14 +355,14 @@ impl<'a, P: Population> Engine<'a, P> {
         wire::broadcast_bytes(self.state.params.layout()) + 4 * self.algorithm.broadcast()
     }
 
-    /// The aggregate of all lanes becomes new parameters. Returns its checksum, or why there is no step.
-    fn apply(
+    /// The aggregate of all lanes, or why there is no step.
+    fn aggregate(
         &mut self,
+        exchange: Exchange,
         cohort: u64,
         rejected: &[(ClientId, Rejection)],
-        stale: &[Stale<'_>],
         tap: &dyn Tap,
-    ) -> Result<Result<Checksum, AggregateError>, RoundError> {
+    ) -> Result<Result<Aggregate, AggregateError>, RoundError> {
         let trusted = self.trusted()?;
         let at = Moment { seed: self.plan.seed, round: self.state.round, trusted: trusted.as_deref() };
         let aggregate = self.plan.aggregation.finish(&self.lanes.parts(), at, &mut self.state.memory);
@@ -428,13 +380,29 @@ impl<'a, P: Population> Engine<'a, P> {
             }
         };
         for (slot, transform) in self.plan.transforms.iter().enumerate().rev() {
-            let at = Address::new(self.plan.seed, Purpose::ServerTransform).slot(slot as u64);
+            let slot = slot as u64 | u64::from(exchange.number) << 48;
+            let at = Address::new(self.plan.seed, Purpose::ServerTransform).slot(slot);
             transform.server(at.round(self.state.round), &mut aggregate);
         }
-        tap.aggregate(&aggregate);
+        tap.aggregate(exchange, &aggregate);
+        Ok(Ok(aggregate))
+    }
+
+    /// The aggregate of all lanes becomes new parameters. Returns its checksum, or why there is no step.
+    fn apply(
+        &mut self,
+        cohort: u64,
+        rejected: &[(ClientId, Rejection)],
+        stale: &[Stale<'_>],
+        tap: &dyn Tap,
+    ) -> Result<Result<Checksum, AggregateError>, RoundError> {
+        let aggregate = match self.aggregate(self.last(), cohort, rejected, tap)? {
+            Ok(aggregate) => aggregate,
+            Err(why) => return Ok(Err(why)),
+        };
         let mut cx = ServerCx {
             params: &mut self.state.params,
-            mean: self.format.split(&aggregate),
+            mean: self.formats[self.formats.len() - 1].split(&aggregate),
             stale,
             round: self.state.round,
             clients: self.population.clients(),
@@ -456,7 +424,7 @@ impl<'a, P: Population> Engine<'a, P> {
         if !self.plan.aggregation.recipe.as_ref().is_some_and(Recipe::needs_trusted) {
             return Ok(None);
         }
-        let own = self.population.trusted(&mut self.population.worker(), &self.broadcast());
+        let own = self.population.trusted(&mut self.population.worker(), &self.broadcast(self.last()));
         match own.map_err(|source| RoundError::Root { round, source })? {
             None => Err(RoundError::NoRoot { round }),
             own => Ok(own),
@@ -467,7 +435,7 @@ impl<'a, P: Population> Engine<'a, P> {
     /// wrote to all of them.
     fn finite(&self, changed: &Rows) -> Result<(), RoundError> {
         // Rows of a message with several blocks are not the model's.
-        let changed = if self.format.is_delta() { changed } else { &Rows::All };
+        let changed = if self.facts.contents == Contents::DELTA { changed } else { &Rows::All };
         let Some((at, value)) = self.state.params.first_not_finite(changed) else { return Ok(()) };
         Err(RoundError::Diverged {
             round: self.state.round,

@@ -19,14 +19,22 @@ impl<W: Send> Lanes<W> {
         Self(Vec::new())
     }
 
-    /// Empties the parts; as many lanes as there are threads in the pool, at most `work`, at least one.
-    pub(crate) fn prepare(&mut self, work: usize, lane: impl Fn() -> Lane<W>) {
+    /// Empties the parts, or replaces those that are not `suitable`; as many lanes as there are threads in the pool, at most
+    /// `work`, at least one.
+    pub(crate) fn prepare(
+        &mut self,
+        work: usize,
+        suitable: impl Fn(&Part) -> bool,
+        part: impl Fn() -> Part,
+        worker: impl Fn() -> W,
+    ) {
         for old in &mut self.0 {
-            old.get_mut().expect("no thread panics with a lane's lock").part.clear();
+            let old = &mut old.get_mut().expect("no thread panics with a lane's lock").part;
+            if suitable(old) { old.clear() } else { *old = part() }
         }
         let threads = rayon::current_num_threads().min(work.max(1));
         while self.0.len() < threads {
-            self.0.push(Mutex::new(lane()));
+            self.0.push(Mutex::new(Lane { worker: worker(), part: part() }));
         }
     }
 

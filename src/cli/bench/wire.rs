@@ -28,7 +28,7 @@ pub(super) fn messages(layout: &Arc<Layout>, rows: &[&[f32]]) -> Vec<Vec<u8>> {
         let (base, weight) = (Checksum::default(), 100 + client as u64 % 50);
         let client = ClientId(client as u64);
         let mut bytes = Vec::new();
-        Update { client, round: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
+        Update { client, round: 0, exchange: 0, base, weight, loss: 0.0, delta }.encode(&mut bytes);
         bytes
     };
     rows.par_iter().enumerate().map(message).collect()

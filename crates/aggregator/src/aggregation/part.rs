@@ -61,6 +61,15 @@ pub(super) struct KeptBlock {
 }
 
 impl Part {
+    /// Whether it is for messages of that format.
+    pub fn is_for(&self, format: &Format) -> bool {
+        let layout = match self {
+            Self::Sum(sum) => sum.layout(),
+            Self::Kept(kept) => kept.format.message(),
+        };
+        layout.schema() == format.message().schema()
+    }
+
     /// Forgets what was taken.
     pub fn clear(&mut self) {
         match self {

@@ -16,7 +16,7 @@
 //! for client in 0..4u64 {
 //!     let delta = RowBlock::new(layout.clone(), Rows::All, vec![client as f32; 4])?;
 //!     let mut message = Vec::new();
-//!     Update { client: ClientId(client), round: 0, base, weight: 1 + client, loss: 0.0, delta }.encode(&mut message);
+//!     Update { client: ClientId(client), round: 0, exchange: 0, base, weight: 1 + client, loss: 0.0, delta }.encode(&mut message);
 //!     let update = UpdateView::parse(&message, &layout)?;
 //!     flat.add(&update)?;
 //!     let mut edge = PartialSum::new(layout.clone(), 8);

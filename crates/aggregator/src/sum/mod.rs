@@ -55,6 +55,11 @@ pub struct PartialSum {
 }
 
 impl PartialSum {
+    /// The layout of the messages that it takes.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
     /// An empty sum for weights up to `cap`, which is raised to a power of two.
     ///
     /// # Panics

@@ -37,7 +37,7 @@ impl Sent {
         let answer = Answer { blocks: self.blocks, numbers: self.numbers, weight: None, loss: 0.5 };
         let delta = format.join(client, answer).unwrap();
         let mut bytes = Vec::new();
-        Update { client, round: 0, base: base(), weight, loss: 0.5, delta }.encode(&mut bytes);
+        Update { client, round: 0, exchange: 0, base: base(), weight, loss: 0.5, delta }.encode(&mut bytes);
         bytes
     }
 }

@@ -13,7 +13,15 @@ pub(crate) fn layout() -> Arc<Layout> {
 
 pub(crate) fn update(client: u64, weight: u64, rows: Rows, values: Vec<f32>) -> Update {
     let delta = RowBlock::new(layout(), rows, values).unwrap();
-    Update { client: ClientId(client), round: 4, base: Checksum::of(b"base"), weight, loss: 0.5, delta }
+    Update {
+        client: ClientId(client),
+        round: 4,
+        exchange: 0,
+        base: Checksum::of(b"base"),
+        weight,
+        loss: 0.5,
+        delta,
+    }
 }
 
 pub(crate) fn message(update: &Update) -> Vec<u8> {

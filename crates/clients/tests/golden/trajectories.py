@@ -133,6 +133,31 @@ def mimelite(local, w, m, cohort, beta, server_lr=1.0, lite=True):
     return new, (1 - beta) * c + beta * m
 
 
+def changed(local, w, plus):
+    """Of a batch: its gradient less that of the same batch at `w`, and what is the same for everybody."""
+    return lambda y, batch: local.model.gradient(y, batch) - local.model.gradient(w, batch) + plus
+
+
+def mime(local, w, s, cohort, beta, server_lr=1.0):
+    s = np.zeros_like(w) if s is None else s
+    c = mean(weights(cohort), [local.gradient(w, i) for i in cohort])
+    corrected = changed(local, w, c)
+    ys = [
+        local.train(w, i, lambda _, g: (1 - beta) * g + beta * s, gradient=corrected)[0]
+        for i in cohort
+    ]
+    return w + server_lr * (mean(weights(cohort), ys) - w), (1 - beta) * c + beta * s
+
+
+def fedlin(local, w, state, cohort, server_lr=1.0):
+    g = mean(weights(cohort), [local.gradient(w, i) for i in cohort])
+    ys = []
+    for i in cohort:
+        tau = len(list(batches(i)))
+        ys.append(local.train(w, i, lambda _, d: d / tau, gradient=changed(local, w, g))[0])
+    return w + server_lr * (mean(weights(cohort), ys) - w), state
+
+
 def moon(local, w, state, cohort, mu, temperature=0.5):
     """No gradient is derived: it is taken of the loss as the paper has it."""
     last, ys, z = dict(state or {}), [], local.model.representations
@@ -349,6 +374,10 @@ SYNCHRONOUS = [
     ("afl", {"lambda_lr": 0.2, "server_lr": 0.9}, afl, SGD, SOFTMAX),
     ("mimelite", {"beta": 0.8}, mimelite, SGD, SOFTMAX),
     ("mimelite", {"beta": 0.8, "server_lr": 0.8}, mimelite, SGD, BAG),
+    ("mime", {"beta": 0.8}, mime, SGD, SOFTMAX),
+    ("mime", {"beta": 0.8, "server_lr": 0.8}, mime, SGD, BAG),
+    ("fedlin", {}, fedlin, SGD, SOFTMAX),
+    ("fedlin", {"server_lr": 0.8}, fedlin, SGD, BAG),
     ("moon", {"mu": 1.0}, moon, SGD, BAG),
     ("ifca", {"clusters": 3, "spread": 0.3}, Ifca, SGD, SOFTMAX),
     ("hierarchical", {"edges": 2, "cloud_every": 3}, Hierarchical, SGD, SOFTMAX),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
 const MAGIC: [u8; 4] = *b"SVFL";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const PREFIX: usize = 20;
 const CHECKSUM: usize = 16;
 /// Bytes of the body under one checksum; the last piece has fewer.

@@ -4,6 +4,7 @@
 //! most once a round, and not in a round in which it has been heard of. Whoever is asked in a round trains with that round's model, so nobody is left untrained when the
 //! server makes its step: between two rounds all that is awaited are messages.
 
+use super::exchanges::Before;
 use super::{Engine, Sent, Tap, checksum_of};
 use crate::chain::Leaves;
 use crate::cohort::Standby;
@@ -14,7 +15,9 @@ use crate::summary::CohortSummary;
 use crate::world::{Ask, Awaited, LOOKS, Micros, SECOND, World, micros};
 use sottovoce_aggregator::{Rejection, StaleUpdate};
 use sottovoce_core::wire::UpdateHead;
-use sottovoce_core::{Checksum, ClientError, ClientId, LedgerLine, Population, Stale, Summing, Values};
+use sottovoce_core::{
+    Checksum, ClientError, ClientId, Exchange, LedgerLine, Population, Stale, Summing, Values,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long the server waits where nobody is there, before it looks again.
@@ -24,13 +27,15 @@ const DAYS: u64 = 30;
 
 /// What has happened in a round so far.
 #[derive(Default)]
-struct Happened {
+pub(super) struct Happened {
     /// Everybody that was asked.
     asked: BTreeSet<u64>,
     /// Everybody that was heard of: an update counts in one step only, and a step counts one update of a client.
     heard: BTreeSet<u64>,
     /// Asked, on their way to being trained: with when they will be, in the order of asking.
-    training: Vec<(Ask, Micros)>,
+    pub(super) training: Vec<(Ask, Micros)>,
+    /// The exchanges before the last.
+    pub(super) before: Before,
     /// Messages of those that were asked, whatever became of them.
     sent: BTreeMap<u64, LedgerLine>,
     /// Heard of in time, with a message.
@@ -45,6 +50,7 @@ impl<P: Population> Engine<'_, P> {
     /// A round in virtual time.
     pub(super) fn timed(&mut self, world: &World, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
         let began = self.state.clock.now;
+        let (broadcast, bytes) = (self.checksum, self.broadcast_bytes());
         let mut happened = Happened::default();
         match self.plan.pace {
             Pace::Synchronous { over_selection, deadline_seconds, late } => {
@@ -52,7 +58,7 @@ impl<P: Population> Engine<'_, P> {
             }
             Pace::Asynchronous { buffer } => self.asynchronous(world, buffer, &mut happened, tap)?,
         }
-        self.close(began, happened, tap)
+        self.close(began, (broadcast, bytes), happened, tap)
     }
 
     /// A cohort is asked, and heard of until enough have answered, all have been heard of, or time is up.
@@ -74,12 +80,14 @@ impl<P: Population> Engine<'_, P> {
         {
             self.wait(world, happened, &mut waited)?;
         }
-        self.train(world, happened, tap);
-        let round = self.state.round;
-        let mut left = happened.asked.len() as u64;
-        let mut goal = size.unwrap_or(left);
         let last =
             deadline.map_or(Micros::MAX, |seconds| self.state.clock.now.saturating_add(micros(seconds)));
+        self.wait_before_last(world, last, happened, tap)?;
+        self.train(world, happened, tap);
+        let round = self.state.round;
+        let out = happened.before.dropped.len() + happened.before.rejected.len();
+        let mut left = (happened.asked.len() - out) as u64;
+        let mut goal = size.unwrap_or(left);
         while left > 0 && goal > 0 {
             let Some(flight) = self.next_flight(last) else { break };
             if flight.round == round {
@@ -190,13 +198,14 @@ impl<P: Population> Engine<'_, P> {
         let eligible = |c| free(c) && standby.there(world.presence(c, at));
         let eligible = (!open).then_some(&eligible as &dyn Fn(u64) -> bool);
         let (round, base, down) = (self.state.round, self.base, self.broadcast_bytes());
+        let exchange = Exchange { number: 0, ..self.last() };
         let asked = self.choose(slot, size, eligible, (!open).then_some(standby));
         happened.standby.chosen(&asked);
         let number = asked.len() as u64;
         for client in asked {
             happened.asked.insert(client);
             let examples = self.population.examples(ClientId(client));
-            let ask = Ask { client, round, at, down, examples };
+            let ask = Ask { client, round, exchange, at, down, examples };
             match world.train(&ask) {
                 Ok(trained) => happened.training.push((ask, trained)),
                 Err((then, why)) => {
@@ -224,8 +233,8 @@ impl<P: Population> Engine<'_, P> {
         }
         asks.sort_unstable_by_key(|(ask, _)| ask.client);
         let clients: Vec<u64> = asks.iter().map(|(ask, _)| ask.client).collect();
-        self.prepare(clients.len());
-        let answers = self.ask(&clients, tap, |_, _, message, sent| (message.to_vec(), sent));
+        self.prepare(self.last(), clients.len());
+        let answers = self.ask(self.last(), &clients, tap, |_, _, message, sent| (message.to_vec(), sent));
         for ((ask, trained), answer) in asks.into_iter().zip(answers) {
             let Ask { client, round, at: asked, .. } = ask;
             let (at, answer, state) = match answer {
@@ -261,10 +270,16 @@ impl<P: Population> Engine<'_, P> {
     }
 
     /// The server takes what has arrived and makes its step.
-    fn close(&mut self, began: Micros, happened: Happened, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
-        let Happened { asked, mut sent, mut arrived, mut dropped, .. } = happened;
+    fn close(
+        &mut self,
+        began: Micros,
+        (broadcast, bytes): (Checksum, u64),
+        happened: Happened,
+        tap: &dyn Tap,
+    ) -> Result<RoundReport, RoundError> {
+        let Happened { asked, mut sent, mut arrived, mut dropped, before, .. } = happened;
         let asked: Vec<u64> = asked.into_iter().collect();
-        let (broadcast, bytes_down) = (self.checksum, asked.len() as u64 * self.broadcast_bytes());
+        let bytes_down = asked.len() as u64 * bytes + before.bytes_down;
         // What was heard of first matters to what stale updates are mixed into; elsewhere clients are in their order.
         let order: Vec<(u64, u64)> = arrived.iter().map(|f| (f.client, f.round)).collect();
         arrived.sort_unstable_by_key(|f| f.client);
@@ -272,7 +287,8 @@ impl<P: Population> Engine<'_, P> {
         let results = self.receive(&arrived);
 
         let messages = self.messages(&sent, &arrived, &results, &dropped);
-        let (mut accepted, mut rejected, mut took, mut states) = (vec![], vec![], vec![], BTreeMap::new());
+        let Before { rejected: earlier, dropped: lost, mut ledger, messages: past, aggregates, .. } = before;
+        let (mut accepted, mut rejected, mut took, mut states) = (vec![], earlier, vec![], BTreeMap::new());
         for (flight, result) in arrived.iter_mut().zip(&results) {
             let client = ClientId(flight.client);
             match result {
@@ -287,7 +303,11 @@ impl<P: Population> Engine<'_, P> {
                 }
             }
         }
-        self.all_diverged(arrived.len(), dropped.iter().map(|(_, _, why)| why))?;
+        rejected.sort_by_key(|(client, _)| client.0);
+        let dropped = dropped.into_iter().map(|(_, client, why)| (ClientId(client), why));
+        let mut dropped: Vec<(ClientId, ClientError)> = lost.into_iter().chain(dropped).collect();
+        dropped.sort_by_key(|(client, _)| client.0);
+        self.all_diverged(arrived.len(), dropped.iter().map(|(_, why)| why))?;
         let weight: u64 = accepted.iter().map(|a| a.weight).sum();
         let mut stale = Vec::new();
         let bases = std::mem::take(&mut self.state.clock.bases);
@@ -325,14 +345,14 @@ impl<P: Population> Engine<'_, P> {
             cohort: checksum_of(&asked),
             broadcast,
             shards: leaf(sent.iter().map(|(client, line)| (*client, line.source))),
-            messages,
+            messages: past.then(messages),
             states: leaf(states.iter().map(|(client, state)| (*client, Checksum::of(state)))),
-            aggregate,
+            aggregate: aggregates.then(aggregate),
             server: self.checksum,
             evaluation: Checksum::default(),
         };
         self.keep(states)?;
-        let ledger: Vec<LedgerLine> = sent.into_values().collect();
+        ledger.extend(sent.into_values());
         Ok(RoundReport {
             round: self.state.round,
             cohort: asked.len() as u64,
@@ -350,7 +370,7 @@ impl<P: Population> Engine<'_, P> {
             accepted,
             rejected,
             skipped,
-            dropped: dropped.into_iter().map(|(_, client, why)| (ClientId(client), why)).collect(),
+            dropped,
             ledger,
         })
     }
@@ -363,9 +383,11 @@ impl<P: Population> Engine<'_, P> {
     /// clients.
     fn receive(&mut self, arrived: &[Flight]) -> Vec<Result<UpdateHead, Rejection>> {
         let clients: Vec<u64> = arrived.iter().map(|f| f.client).collect();
-        self.prepare(clients.len());
+        let last = self.last();
+        self.prepare(last, clients.len());
         let (round, base) = (self.state.round, self.base);
-        let open = self.plan.aggregation.open(&self.format, round, base, &clients);
+        let open = self.plan.aggregation.open(&self.formats[last.number as usize], round, base, &clients);
+        let open = open.in_exchange(last.number);
         let order: Vec<usize> = (0..clients.len()).collect();
         self.lanes.over(&order, |Lane { part, .. }, place| {
             let flight = &arrived[place];

@@ -21,7 +21,7 @@ pub(crate) use presence::{Awaited, LOOKS, Presence};
 pub use trace::{Trace, TraceError};
 
 use serde::{Deserialize, Serialize};
-use sottovoce_core::{Address, ClientError, ClientId, Purpose, sampling};
+use sottovoce_core::{Address, ClientError, ClientId, Exchange, Purpose, sampling};
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
@@ -88,6 +88,8 @@ pub struct World {
 pub(crate) struct Ask {
     pub(crate) client: u64,
     pub(crate) round: u64,
+    /// For what.
+    pub(crate) exchange: Exchange,
     /// When.
     pub(crate) at: Micros,
     /// Size of the broadcast, bytes.
@@ -116,10 +118,12 @@ impl World {
             return Err((ask.at, ClientError::Memory { client, needed, available }));
         }
         let begins = ask.at.saturating_add(device.map_or(0, |d| d.download(ask.down)));
-        let work = ask.examples as f64 * f64::from(self.epochs) * self.config.seconds_per_example;
+        // What is asked before training is worth one look at each example.
+        let passes = if ask.exchange.is_last() { self.epochs } else { 1 };
+        let work = ask.examples as f64 * f64::from(passes) * self.config.seconds_per_example;
         let slower = device.map_or(1.0, |d| d.slowness(self.seed, ask.round, ask.client));
         let takes = micros(work * slower);
-        let stream = &mut self.failure(ask).stream();
+        let stream = &mut self.failure(ask, 0).stream();
         let fails = self.config.fails_training > 0.0 && sampling::chance(stream, self.config.fails_training);
         let share = if fails { sampling::unit(stream) } else { 1.0 };
         let ends = begins.saturating_add((takes as f64 * share) as Micros);
@@ -138,15 +142,16 @@ impl World {
         if let Some(at) = self.leaves(ask.client, from, arrives) {
             return Err((at, ClientError::WentOffline { client }));
         }
-        let stream = &mut self.failure(ask).slot(1).stream();
+        let stream = &mut self.failure(ask, 1).stream();
         if self.config.loses_answer > 0.0 && sampling::chance(stream, self.config.loses_answer) {
             return Err((arrives, ClientError::AnswerLost { client }));
         }
         Ok(arrives)
     }
 
-    fn failure(&self, ask: &Ask) -> Address {
-        Address::new(self.seed, Purpose::Failure).round(ask.round).client(ask.client)
+    fn failure(&self, ask: &Ask, slot: u64) -> Address {
+        let slot = u64::from(ask.exchange.number) << 1 | slot;
+        Address::new(self.seed, Purpose::Failure).slot(slot).round(ask.round).client(ask.client)
     }
 }
 
@@ -161,7 +166,7 @@ mod tests {
     use super::*;
 
     fn ask(client: u64) -> Ask {
-        Ask { client, round: 3, at: 5 * SECOND, down: 1_000_000, examples: 100 }
+        Ask { client, round: 3, exchange: Exchange::ONLY, at: 5 * SECOND, down: 1_000_000, examples: 100 }
     }
 
     fn answer(world: &World, ask: &Ask, bytes: u64) -> Result<Micros, (Micros, ClientError)> {

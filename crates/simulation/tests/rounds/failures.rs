@@ -5,7 +5,7 @@ use crate::common::run::{engine, state, steps};
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Aggregation, Recipe};
 use sottovoce_algorithms::{AlgorithmConfig, FedAvg, FedDyn};
-use sottovoce_core::{AnyAlgorithm, ClientError, ClientId};
+use sottovoce_core::{AnyAlgorithm, ClientError, ClientId, Exchange};
 use sottovoce_models::{LocalTraining, Optimiser};
 use sottovoce_simulation::{Cohort, Engine, Plan, RoundError, RoundReport, Tap, TooFew};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,7 +57,7 @@ fn whoever_diverges_is_left_out_and_all_of_them_are_an_error() {
 struct Broken;
 
 impl Tap for Broken {
-    fn message(&self, _client: ClientId, _message: &[u8]) {
+    fn message(&self, _: Exchange, _client: ClientId, _message: &[u8]) {
         panic!("the server's own fault");
     }
 }

@@ -1,6 +1,7 @@
 //! Whole rounds with clients that train: the same bits however they run, and what hostile clients cannot do.
 
 mod common;
+mod exchanges;
 mod failures;
 mod moon;
 mod optimum;
@@ -32,8 +33,8 @@ pub(crate) fn library() -> Vec<AlgorithmConfig> {
         {"kind":"fedprox","mu":0.1}, {"kind":"fedopt","optimiser":"adagrad","server_lr":0.1,"beta1":0.0},
         {"kind":"fedopt","optimiser":"adam","server_lr":0.05}, {"kind":"fedopt","optimiser":"yogi","server_lr":0.05},
         {"kind":"scaffold","option":1}, {"kind":"scaffold"}, {"kind":"fednova"}, {"kind":"feddyn","alpha":0.1},
-        {"kind":"qfedavg","q":1.0,"lipschitz":2.0}, {"kind":"afl","lambda_lr":0.1}, {"kind":"mimelite"},
-        {"kind":"moon","mu":1.0}, {"kind":"ifca","clusters":3},
+        {"kind":"qfedavg","q":1.0,"lipschitz":2.0}, {"kind":"afl","lambda_lr":0.1}, {"kind":"mimelite"}, {"kind":"mime"},
+        {"kind":"fedlin"},        {"kind":"moon","mu":1.0}, {"kind":"ifca","clusters":3},
         {"kind":"hierarchical","edges":3,"cloud_every":2}, {"kind":"ditto","lambda":0.5}, {"kind":"fedper"},
         {"kind":"fedrep","head_epochs":1}, {"kind":"apfl","adaptive":true}, {"kind":"fine_tuning","epochs":1}
     ]"#;

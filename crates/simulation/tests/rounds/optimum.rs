@@ -165,6 +165,24 @@ fn shrinks(name: &str, least: f64, distance: impl Fn(f32, u64) -> f64) {
     assert!(distances[2] < least, "{name}: {distances:?}");
 }
 
+/// Without a rate that shrinks: at the optimum the gradient of all is zero, and no client moves away from there.
+#[test]
+fn those_that_ask_for_the_gradient_of_all_first_reach_the_optimum_at_any_rate() {
+    for (algorithm, rounds) in [
+        (r#"{"kind":"mime","beta":0}"#, 2_000),
+        (r#"{"kind":"mime","beta":0.9}"#, 2_000),
+        (r#"{"kind":"fedlin"}"#, 4_000),
+    ] {
+        let (end, _) = after(algorithm, rounds, Cohort::All, local(0.5, 4, FULL), 1);
+        let slope = slope(&end, by_size);
+        #[allow(clippy::print_stdout)]
+        {
+            println!("{algorithm}: |∇F| {slope:e}");
+        }
+        assert!(slope < 1e-6, "{algorithm}: {slope:e}");
+    }
+}
+
 #[test]
 fn those_that_average_reach_the_weighted_optimum_as_steps_shrink() {
     for algorithm in [

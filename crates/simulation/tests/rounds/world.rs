@@ -6,7 +6,7 @@ mod waiting;
 use crate::common::population::{CAP, Desks};
 use crate::common::run::{DeskEngine, config, on_threads, standing, state};
 use sottovoce_algorithms::fedasync::Hinge;
-use sottovoce_algorithms::{FedAsync, FedAvg, FedBuff, Scaffold};
+use sottovoce_algorithms::{FedAsync, FedAvg, FedBuff, Mime, Scaffold};
 use sottovoce_core::{
     Algorithm, Answer, AnyAlgorithm, ClientError, ClientId, LocalTask, RowBlock, Rows, ServerCx,
 };
@@ -69,7 +69,10 @@ fn adds_up(before: u64, report: &RoundReport) -> u64 {
     let heard = (report.accepted.len() + report.rejected.len() + report.dropped.len()) as u64;
     assert_eq!(before + report.cohort, heard + time.in_flight, "{report:?}");
     assert!(time.began <= time.ended && time.stale <= report.accepted.len() as u64);
-    assert!(report.accepted.is_sorted_by_key(|a| a.client) && report.ledger.is_sorted_by_key(|l| l.client));
+    assert!(
+        report.accepted.is_sorted_by_key(|a| a.client)
+            && report.ledger.is_sorted_by_key(|l| (l.exchange, l.client))
+    );
     assert_eq!(report.bytes_up, report.ledger.iter().map(|l| l.bytes).sum::<u64>());
     assert!(report.ledger.iter().all(|line| line.round == report.round));
     assert!(report.rejected.is_empty(), "{report:?}");
@@ -135,6 +138,7 @@ fn virtual_time_keeps_the_laws() {
     laws(&FedAsync { rho: 0.1, ..MIXED }, &PACES);
     let scaffold: Scaffold = serde_json::from_str("{}").unwrap();
     laws(&scaffold, &PACES[..2]);
+    laws(&Mime { beta: 0.5, server_lr: 1.0 }, &PACES[..2]);
 }
 
 fn models(algorithm: &dyn AnyAlgorithm, plan: Plan<'_>) -> Vec<Vec<u32>> {

@@ -184,7 +184,7 @@ impl Population for Desks<'_> {
         }
         let order = self.order(broadcast.round, client);
         let Worker { workspace, buffer } = worker;
-        let (model, round) = (&*self.model, broadcast.round);
+        let (model, round, exchange) = (&*self.model, broadcast.round, broadcast.exchange);
         let mut task = Task {
             client,
             round,
@@ -196,17 +196,25 @@ impl Population for Desks<'_> {
             workspace,
         };
         let at = Address::new(self.seed, Purpose::Transform).round(round).client(client.0);
-        let edit = |answer: &mut Answer| transform(&self.transforms, at, answer);
-        let (answer, state) = broadcast.algorithm.answer(&mut task, own, &edit)?;
+        let edit = |answer: &mut Answer| transform(&self.transforms, at, exchange, answer);
+        let (answer, state) = broadcast.algorithm.answer(exchange, &mut task, own, &edit)?;
         let (weight, loss) = (broadcast.weight(&answer, data.examples.len() as u64), answer.loss);
         let delta = broadcast.format.join(client, answer)?;
-        let mut update =
-            Update { client, round: broadcast.round, base: broadcast.checksum, weight, loss, delta };
+        let mut update = Update {
+            client,
+            round: broadcast.round,
+            exchange: exchange.number,
+            base: broadcast.checksum,
+            weight,
+            loss,
+            delta,
+        };
         (self.tamper)(&mut update);
         buffer.clear();
         let checksum = update.encode(buffer);
         let (bytes, kind, source) = (buffer.len() as u64, Update::KIND, data.checksum());
-        let line = LedgerLine { round, client, kind, bytes, checksum, source, state: None };
+        let exchange = exchange.number;
+        let line = LedgerLine { round, exchange, client, kind, bytes, checksum, source, state: None };
         Ok(Sent { message: buffer, line, state })
     }
 }

@@ -42,7 +42,14 @@ pub(crate) fn steps(engine: &mut DeskEngine<'_>, rounds: u64) -> Vec<RoundReport
 pub(crate) fn adds_up(report: &RoundReport) {
     let listed = report.accepted.len() + report.rejected.len() + report.dropped.len();
     assert_eq!(listed as u64, report.cohort, "{report:?}");
-    assert_eq!(report.ledger.len(), report.accepted.len() + report.rejected.len());
+    let of =
+        |exchange| report.ledger.iter().filter(move |line| line.exchange == exchange).map(|line| line.client);
+    let last = report.ledger.iter().map(|line| line.exchange).max().unwrap_or(0);
+    assert!(report.accepted.iter().all(|a| (0..=last).all(|exchange| of(exchange).any(|c| c == a.client))));
+    assert!(report.rejected.iter().all(|(client, _)| of(0).any(|c| c == *client)));
+    if last == 0 {
+        assert_eq!(report.ledger.len(), report.accepted.len() + report.rejected.len());
+    }
     assert_eq!(report.bytes_up, report.ledger.iter().map(|l| l.bytes).sum::<u64>());
     let mut clients: Vec<u64> = report.accepted.iter().map(|a| a.client.0).collect();
     clients.extend(report.rejected.iter().map(|(c, _)| c.0));
@@ -50,7 +57,10 @@ pub(crate) fn adds_up(report: &RoundReport) {
     clients.sort_unstable();
     clients.dedup();
     assert_eq!(clients.len() as u64, report.cohort, "a client in two lists: {report:?}");
-    assert!(report.accepted.is_sorted_by_key(|a| a.client) && report.ledger.is_sorted_by_key(|l| l.client));
+    assert!(
+        report.accepted.is_sorted_by_key(|a| a.client)
+            && report.ledger.is_sorted_by_key(|l| (l.exchange, l.client))
+    );
 }
 
 /// A whole run on that many threads.
