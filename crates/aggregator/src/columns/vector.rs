@@ -154,12 +154,9 @@ mod x86 {
                     let from = &numbers[part * <Self as Vectors<$float>>::COLUMNS..]
                         [..<Self as Vectors<$float>>::COLUMNS];
                     // SAFETY: as said above the implementations; a register takes as many numbers as are left.
-                    let mut wide =
-                        [unsafe { $load_pd(from[..<Self as Vectors<$float>>::COLUMNS / $doubles].as_ptr()) };
-                            $doubles];
-                    for (wide, from) in
-                        wide.iter_mut().zip(from.chunks_exact(<Self as Vectors<$float>>::COLUMNS / $doubles))
-                    {
+                    let first = unsafe { $load_pd(from.as_ptr()) };
+                    let mut wide = [first; $doubles];
+                    for (wide, from) in wide.iter_mut().zip(from.chunks_exact(from.len() / $doubles)) {
                         // SAFETY: as above.
                         *wide = unsafe { $load_pd(from.as_ptr()) };
                     }
