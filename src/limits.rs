@@ -3,7 +3,7 @@
 use crate::experiment::Stopwatch;
 use rayon::prelude::*;
 use sottovoce_core::dispatch;
-use sottovoce_core::lanes::LANES;
+use sottovoce_core::lanes::{Columns, LANES};
 use std::hint::black_box;
 
 /// Seconds of the fastest of several runs: what the machine can do when nobody else asks for it.
@@ -19,15 +19,15 @@ pub fn seconds(run: impl FnOnce()) -> f64 {
 }
 
 dispatch! {
-    fn read_all<L>(data: &[f32]) -> f32 {
+    fn read_all<L>(lanes: L, data: &[f32]) -> f32 {
         let (chunks, _) = data.as_chunks::<{ 8 * LANES }>();
-        let mut acc = [L::splat(0.0); 8];
+        let mut acc = [lanes.splat(0.0); 8];
         for chunk in chunks {
             for (a, c) in acc.iter_mut().zip(chunk.as_chunks::<LANES>().0) {
-                *a = a.add(L::load(c));
+                *a = a.add(lanes.load(c));
             }
         }
-        let mut all = L::splat(0.0);
+        let mut all = lanes.splat(0.0);
         for a in acc {
             all = all.add(a);
         }

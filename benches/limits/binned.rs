@@ -31,7 +31,7 @@ impl Bins {
 }
 
 dispatch! {
-    fn add_binned<L>(high: &mut [[f64; COLUMNS]], low: &mut [[f64; COLUMNS]], rows: &[&[f32]], factors: &[f64]) {
+    fn add_binned(high: &mut [[f64; COLUMNS]], low: &mut [[f64; COLUMNS]], rows: &[&[f32]], factors: &[f64]) {
         for (block, (high, low)) in high.iter_mut().zip(low).enumerate() {
             for (row, factor) in rows.iter().zip(factors) {
                 let values = &row[block * COLUMNS..(block + 1) * COLUMNS];
@@ -50,7 +50,7 @@ dispatch! {
 
 dispatch! {
     /// `sums += round(rows · factors)`, the fixed grid in the same form.
-    pub(crate) fn add_fixed<L>(sums: &mut [[i64; COLUMNS]], rows: &[&[f32]], factors: &[f64]) {
+    pub(crate) fn add_fixed(sums: &mut [[i64; COLUMNS]], rows: &[&[f32]], factors: &[f64]) {
         for (block, sums) in sums.iter_mut().enumerate() {
             for (row, factor) in rows.iter().zip(factors) {
                 let values = &row[block * COLUMNS..(block + 1) * COLUMNS];

@@ -6,7 +6,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId};
 use sottovoce::limits::fastest;
 use sottovoce_core::dispatch;
-use sottovoce_core::lanes::{LANES, Lanes};
+use sottovoce_core::lanes::{Columns, LANES, Lanes};
 use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -44,15 +44,18 @@ pub(crate) fn fastest_call(
 
 /// Independent chains of multiply-then-add in `N` registers of sixteen columns, enough to hide their latency.
 #[inline(always)]
-fn chains<L: Lanes, const N: usize>(steps: u64) -> f32 {
-    let (factor, term) = (L::splat(black_box(0.999)), L::splat(black_box(0.001)));
-    let mut acc: [L; N] = std::array::from_fn(|i| L::splat(i as f32));
+fn chains<L: Lanes, const N: usize>(lanes: L, steps: u64) -> f32 {
+    let (factor, term) = (lanes.splat(black_box(0.999)), lanes.splat(black_box(0.001)));
+    let mut acc = [lanes.splat(0.0); N];
+    for (i, a) in acc.iter_mut().enumerate() {
+        *a = lanes.splat(i as f32);
+    }
     for _ in 0..steps {
         for a in &mut acc {
             *a = a.mul(factor).add(term);
         }
     }
-    let mut all = L::splat(0.0);
+    let mut all = lanes.splat(0.0);
     for a in acc {
         all = all.add(a);
     }
@@ -62,13 +65,13 @@ fn chains<L: Lanes, const N: usize>(steps: u64) -> f32 {
 type Kernel = fn(u64) -> f32;
 
 dispatch! {
-    fn chains3<L>(steps: u64) -> f32 { chains::<L, 3>(steps) }
+    fn chains3<L>(lanes: L, steps: u64) -> f32 { chains::<L, 3>(lanes, steps) }
 }
 dispatch! {
-    fn chains6<L>(steps: u64) -> f32 { chains::<L, 6>(steps) }
+    fn chains6<L>(lanes: L, steps: u64) -> f32 { chains::<L, 6>(lanes, steps) }
 }
 dispatch! {
-    fn chains14<L>(steps: u64) -> f32 { chains::<L, 14>(steps) }
+    fn chains14<L>(lanes: L, steps: u64) -> f32 { chains::<L, 14>(lanes, steps) }
 }
 
 /// Floating-point operations a second of one thread, products and sums not fused: the most that a kernel in

@@ -86,12 +86,12 @@ const RULES: &[(&str, &str)] = &[
     ("mda f=2", "05a87c4780d91a7d"),
     ("smea f=2", "05a87c4780d91a7d"),
     ("caf f=2", "20bf7991b501a61b"),
-    ("nnm f=2", "547f5a3c77e7179a"),
+    ("nnm f=2", "e6c4a06be7a2e360"),
     ("bucketing s=2 perm=vector", "87085c22d91bb691"),
     ("bucketing s=2 seed=7", "42b0c828ceaaf865"),
     ("static-clipping c=1.5", "a369f89fa976f747"),
     ("arc f=2", "9974d8b464a99177"),
-    ("arc+nnm+trimmed-mean f=2", "4967efb438cd4c53"),
+    ("arc+nnm+trimmed-mean f=2", "df7790a8d9faef88"),
 ];
 
 #[test]

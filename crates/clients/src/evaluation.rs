@@ -45,8 +45,8 @@ pub fn decide(logits: &mut [f32]) -> (u32, f32) {
 }
 
 dispatch! {
-    fn probabilities<L>(logits: &mut [f32]) {
-        math::softmax::<L>(logits);
+    fn probabilities<L>(lanes: L, logits: &mut [f32]) {
+        math::softmax(lanes, logits);
     }
 }
 

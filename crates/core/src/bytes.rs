@@ -54,7 +54,7 @@ pub fn u32s(bytes: &[u8]) -> impl ExactSizeIterator<Item = u32> + '_ {
 dispatch! {
     /// Largest bit pattern without the sign of the `f32` behind little-endian bytes: magnitudes order like their bits,
     /// infinity above all numbers and NaN above infinity.
-    pub fn largest_magnitude<L>(bytes: &[u8]) -> u32 {
+    pub fn largest_magnitude(bytes: &[u8]) -> u32 {
         let mut largest = 0u32;
         for v in u32s(bytes) {
             let magnitude = v & 0x7fff_ffff;
@@ -66,7 +66,7 @@ dispatch! {
 
 dispatch! {
     /// Sum of the squares of the `f32` behind little-endian bytes: sixteen interleaved sums in `f64`, added at the end.
-    pub fn squared_norm<L>(bytes: &[u8]) -> f64 {
+    pub fn squared_norm(bytes: &[u8]) -> f64 {
         let mut sums = [0.0f64; 16];
         let (blocks, rest) = bytes.as_chunks::<64>();
         for block in blocks {

@@ -5,7 +5,7 @@
 //! columns move at once. Functions here are inlined into the caller, so that [`dispatch!`](crate::dispatch)
 //! compiles a whole kernel for each instruction set and chooses once per call.
 
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::{Columns, LANES, Lanes};
 
 /// `acc += w · x`, element by element. Both of one length.
 #[inline(always)]
@@ -27,26 +27,26 @@ pub fn add(acc: &mut [f32], x: &[f32]) {
 
 /// `Σ a·b` in [`LANES`] columns. Both of one length.
 #[inline(always)]
-pub fn dot<L: Lanes>(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
     debug_assert_eq!(a.len(), b.len());
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
-    let mut lanes = L::load(&padded(a_rest)).mul(L::load(&padded(b_rest)));
+    let mut sums = lanes.load(&padded(a_rest)).mul(lanes.load(&padded(b_rest)));
     for (x, y) in a.iter().zip(b) {
-        lanes = lanes.add_product(L::load(x), L::load(y));
+        sums = sums.add_product(lanes.load(x), lanes.load(y));
     }
-    lanes.fold()
+    sums.fold()
 }
 
 /// `Σ x` in [`LANES`] columns.
 #[inline(always)]
-pub fn sum<L: Lanes>(x: &[f32]) -> f32 {
+pub fn sum<L: Lanes>(lanes: L, x: &[f32]) -> f32 {
     let (x, rest) = x.as_chunks::<LANES>();
-    let mut lanes = L::load(&padded(rest));
+    let mut sums = lanes.load(&padded(rest));
     for c in x {
-        lanes = lanes.add(L::load(c));
+        sums = sums.add(lanes.load(c));
     }
-    lanes.fold()
+    sums.fold()
 }
 
 #[inline(always)]
@@ -110,12 +110,12 @@ pub fn exp(x: f32) -> f32 {
 
 /// Turns logits into probabilities in place and returns `ln Σ e^logit`. At least one logit, all finite.
 #[inline(always)]
-pub fn softmax<L: Lanes>(logits: &mut [f32]) -> f32 {
+pub fn softmax<L: Lanes>(lanes: L, logits: &mut [f32]) -> f32 {
     let top = max(logits);
     for l in logits.iter_mut() {
         *l = exp(*l - top);
     }
-    let total = sum::<L>(logits);
+    let total = sum(lanes, logits);
     let scale = 1.0 / total;
     for l in logits.iter_mut() {
         *l *= scale;
@@ -156,23 +156,23 @@ mod tests {
     #[test]
     fn softmax_sums_to_one_and_survives_extremes() {
         let mut p = [1000.0, 999.0, -1000.0];
-        let log_sum = softmax::<Portable>(&mut p);
+        let log_sum = softmax(Portable, &mut p);
         assert!((p[0] - 0.731_058_6).abs() < 1e-6 && p[2] == 0.0);
         assert!((log_sum - 1_000.313_3).abs() < 1e-3);
     }
 
     use crate::dispatch;
     dispatch! {
-        fn dispatched<L>(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
-            plain::<L>(a, b)
+        fn dispatched<L>(lanes: L, a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
+            plain(lanes, a, b)
         }
     }
     #[inline(always)]
-    fn plain<L: Lanes>(a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
+    fn plain<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> (f32, f32, f32, f32) {
         let mut y = a.to_vec();
         axpy(&mut y, 0.37, b);
-        let s = softmax::<L>(&mut y);
-        (dot::<L>(a, b), sum::<L>(a), s, y[y.len() / 2])
+        let s = softmax(lanes, &mut y);
+        (dot(lanes, a, b), sum(lanes, a), s, y[y.len() / 2])
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
         for n in 1..200 {
             let mut draw = || (0..n).map(|_| uniform_f32(&mut s, -3.0, 3.0)).collect::<Vec<f32>>();
             let (a, b) = (draw(), draw());
-            let (x, y) = (dispatched(&a, &b), plain::<Portable>(&a, &b));
+            let (x, y) = (dispatched(&a, &b), plain(Portable, &a, &b));
             assert_eq!(x.0.to_bits(), y.0.to_bits());
             assert_eq!(x.1.to_bits(), y.1.to_bits());
             assert_eq!(x.2.to_bits(), y.2.to_bits());

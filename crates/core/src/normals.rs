@@ -43,7 +43,7 @@ pub fn normals(s: &mut Stream, into: &mut [f64]) {
 dispatch! {
     /// Radii from the first half of `draws`, angles from the other; first coordinates to the first half of `out`,
     /// second ones to the other.
-    fn points<L>(draws: &[u8; 2 * 8 * HALF], out: &mut [f64; BLOCK]) {
+    fn points(draws: &[u8; 2 * 8 * HALF], out: &mut [f64; BLOCK]) {
         let (radii, angles) = draws.as_chunks::<8>().0.split_at(HALF);
         let (first, second) = out.split_at_mut(HALF);
         for i in 0..HALF {

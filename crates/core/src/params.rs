@@ -225,7 +225,7 @@ impl Piece<'_> {
 
 dispatch! {
     /// Adds rows, and takes their sums while they are in the cache, which the memory's latency hides.
-    fn add_and_sum<L>(piece: Piece<'_>, layout: &Layout, factor: f32) {
+    fn add_and_sum(piece: Piece<'_>, layout: &Layout, factor: f32) {
         let Piece { values, first, sums, first_row, rows, from } = piece;
         let mut rest = from;
         let mut ahead = layout.ranges(rows.iter().copied()).skip(AHEAD);

@@ -45,7 +45,7 @@ impl RowSums {
 
 dispatch! {
     /// The sums of `rows` (ascending) of all parameters `values`.
-    pub(crate) fn row_sums<L>(layout: &Layout, values: &[f32], rows: &[u32]) -> Vec<[u8; 8]> {
+    pub(crate) fn row_sums(layout: &Layout, values: &[f32], rows: &[u32]) -> Vec<[u8; 8]> {
         let mut sums = Vec::with_capacity(rows.len());
         // A loop, because a closure would be compiled for the baseline.
         for (row, range) in rows.iter().zip(layout.ranges(rows.iter().copied())) {

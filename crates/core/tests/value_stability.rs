@@ -4,6 +4,7 @@
 //! CHANGELOG.md together with a new contract version. Where an independent generator exists (libm, `rand_distr`, sums
 //! written out), the tests beside the code hold the values against it.
 
+use sottovoce_core::lanes::{Columns, LANES};
 use sottovoce_core::math::{axpy, dot, exp, max, softmax, sum};
 use sottovoce_core::sampling::{
     below, bernoulli_subset, chance, dirichlet, distinct, log_gamma_draw, normal, normals, shuffle,
@@ -145,13 +146,13 @@ fn exponentials_are_as_they_were() {
 
 dispatch! {
     /// Every kernel of `math` on one input; `y` becomes a softmax.
-    fn kernels<L>(a: &[f32], b: &[f32], y: &mut [f32]) -> [f32; 5] {
+    fn kernels<L>(lanes: L, a: &[f32], b: &[f32], y: &mut [f32]) -> [f32; 5] {
         y.copy_from_slice(a);
         axpy(y, 0.37, b);
-        let logarithm = softmax::<L>(y);
-        let mut folded = [0.0; sottovoce_core::lanes::LANES];
-        folded.copy_from_slice(&b[..sottovoce_core::lanes::LANES]);
-        [logarithm, dot::<L>(a, b), sum::<L>(a), max(b), L::load(&folded).fold()]
+        let logarithm = softmax(lanes, y);
+        let mut folded = [0.0; LANES];
+        folded.copy_from_slice(&b[..LANES]);
+        [logarithm, dot(lanes, a, b), sum(lanes, a), max(b), lanes.load(&folded).fold()]
     }
 }
 

@@ -50,6 +50,7 @@ impl Encoder for EmbeddingBag {
     #[inline(always)]
     fn forward<'e, L: Lanes>(
         &self,
+        _: L,
         table: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
@@ -68,6 +69,7 @@ impl Encoder for EmbeddingBag {
     #[inline(always)]
     fn backward<L: Lanes>(
         &self,
+        _: L,
         _table: &[f32],
         batch: &Batch<'_>,
         _hidden: &[f32],

@@ -23,6 +23,7 @@ pub(crate) trait Encoder: Send + Sync {
     /// Writes the hidden vectors of examples, one after another, and to the buffers what `backward` needs.
     fn forward<'e, L: Lanes>(
         &self,
+        lanes: L,
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
@@ -31,14 +32,23 @@ pub(crate) trait Encoder: Send + Sync {
 
     /// Writes the hidden vector of a single example: the same bits.
     #[inline(always)]
-    fn encode<L: Lanes>(&self, own: &[f32], example: Example<'_>, hidden: &mut [f32], buffers: &mut Buffers) {
-        self.forward::<L>(own, iter::once(example), hidden, buffers);
+    fn encode<L: Lanes>(
+        &self,
+        lanes: L,
+        own: &[f32],
+        example: Example<'_>,
+        hidden: &mut [f32],
+        buffers: &mut Buffers,
+    ) {
+        self.forward(lanes, own, iter::once(example), hidden, buffers);
     }
 
     /// Adds to `gradient`, which lies as `own` does, that of a loss whose derivative by the hidden vectors is `back`, whose
     /// place it may use. Hidden vectors and buffers are `forward`'s.
+    #[allow(clippy::too_many_arguments)]
     fn backward<L: Lanes>(
         &self,
+        lanes: L,
         own: &[f32],
         batch: &Batch<'_>,
         hidden: &[f32],
@@ -107,7 +117,7 @@ impl<E: Encoder> Model for E {
 
 dispatch! {
     fn gradient_kernel<L, E: Encoder>(
-        encoder: &E, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
+        lanes: L, encoder: &E, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scratch: &mut Scratch,
     ) -> f32 {
         let Scratch { hidden, back, encoder: buffers, layer: layer_buffers } = scratch;
         let (own, layer) = params.split_at(layer(encoder, params));
@@ -115,44 +125,44 @@ dispatch! {
         let values = batch.chosen.len() * encoder.hidden();
         hidden.resize(values);
         back.resize(values);
-        encoder.forward::<L>(own, batch.iter(), hidden, buffers);
+        encoder.forward(lanes, own, batch.iter(), hidden, buffers);
         let loss =
-            head::gradient::<L>(encoder.classes(), layer, batch, hidden, back, layer_gradient, layer_buffers);
-        encoder.backward::<L>(own, batch, hidden, back, own_gradient, buffers);
+            head::gradient(lanes, encoder.classes(), layer, batch, hidden, back, layer_gradient, layer_buffers);
+        encoder.backward(lanes, own, batch, hidden, back, own_gradient, buffers);
         loss
     }
 }
 
 dispatch! {
     fn logits_kernel<L, E: Encoder>(
-        encoder: &E, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch,
+        lanes: L, encoder: &E, params: &[f32], example: Example<'_>, logits: &mut [f32], scratch: &mut Scratch,
     ) {
         let Scratch { hidden, encoder: buffers, .. } = scratch;
         let (own, layer) = params.split_at(layer(encoder, params));
         hidden.resize(encoder.hidden());
-        encoder.encode::<L>(own, example, hidden, buffers);
+        encoder.encode(lanes, own, example, hidden, buffers);
         head::scores(layer, hidden, logits);
     }
 }
 
 dispatch! {
     fn represent_kernel<L, E: Encoder>(
-        encoder: &E, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch,
+        lanes: L, encoder: &E, params: &[f32], batch: &Batch<'_>, into: &mut [f32], scratch: &mut Scratch,
     ) {
-        encoder.forward::<L>(&params[..layer(encoder, params)], batch.iter(), into, &mut scratch.encoder);
+        encoder.forward(lanes, &params[..layer(encoder, params)], batch.iter(), into, &mut scratch.encoder);
     }
 }
 
 dispatch! {
     fn pull_back_kernel<L, E: Encoder>(
-        encoder: &E, params: &[f32], batch: &Batch<'_>, back: &[f32], gradient: &mut [f32], scratch: &mut Scratch,
+        lanes: L, encoder: &E, params: &[f32], batch: &Batch<'_>, back: &[f32], gradient: &mut [f32], scratch: &mut Scratch,
     ) {
         let Scratch { hidden, back: inner, encoder: buffers, .. } = scratch;
         let own = &params[..layer(encoder, params)];
         hidden.resize(back.len());
         inner.resize(back.len());
         inner.copy_from_slice(back);
-        encoder.forward::<L>(own, batch.iter(), hidden, buffers);
-        encoder.backward::<L>(own, batch, hidden, inner, &mut gradient[..own.len()], buffers);
+        encoder.forward(lanes, own, batch.iter(), hidden, buffers);
+        encoder.backward(lanes, own, batch, hidden, inner, &mut gradient[..own.len()], buffers);
     }
 }

@@ -29,8 +29,10 @@ pub(crate) struct Buffers {
 
 /// Adds the gradient of the batch's mean cross-entropy to `gradient`, which lies as `layer` does, and writes the one by
 /// the hidden vectors to `back`. `hidden` and `back` are batch × dim. Returns the sum of the losses.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 pub(crate) fn gradient<L: Lanes>(
+    lanes: L,
     classes: usize,
     layer: &[f32],
     batch: &Batch<'_>,
@@ -52,14 +54,14 @@ pub(crate) fn gradient<L: Lanes>(
         score[..classes].copy_from_slice(bias);
         score[classes..].fill(f32::NEG_INFINITY);
     }
-    accumulate_product::<L>(scores, hidden, (dim, 1), packed, size, dim, wide);
+    accumulate_product(lanes, scores, hidden, (dim, 1), packed, dim, wide);
 
     let share = 1.0 / size as f32;
     let (output_gradient, bias_gradient) = gradient.split_at_mut(dim * classes);
     let mut loss = 0.0;
     for (example, score) in batch.iter().zip(scores.chunks_exact_mut(wide)) {
         let own = score[example.label as usize];
-        loss += softmax::<L>(score) - own;
+        loss += softmax(lanes, score) - own;
         score[example.label as usize] -= 1.0;
         for s in score.iter_mut() {
             *s *= share;
@@ -68,10 +70,10 @@ pub(crate) fn gradient<L: Lanes>(
     }
 
     packed_gradient.zeros(dim * wide);
-    accumulate_product::<L>(packed_gradient, hidden, (1, dim), scores, dim, size, wide);
+    accumulate_product(lanes, packed_gradient, hidden, (1, dim), scores, size, wide);
     for (g, p) in output_gradient.chunks_exact_mut(classes).zip(packed_gradient.chunks_exact(wide)) {
         add(g, &p[..classes]);
     }
-    products_with_rows::<L>(back, scores, packed, size, dim, wide);
+    products_with_rows(lanes, back, scores, packed, size, dim, wide);
     loss
 }

@@ -1,7 +1,7 @@
 //! Small matrix products in a fixed order, over rows padded to whole registers.
 
 use sottovoce_core::aligned::Aligned;
-use sottovoce_core::lanes::{LANES, Lanes};
+use sottovoce_core::lanes::{Columns, LANES, Lanes};
 
 /// Rows of wide matrices are a multiple of this long.
 pub(crate) const COLUMNS: usize = 32;
@@ -22,27 +22,28 @@ pub(crate) fn pad(rows: &[f32], narrow: usize, wide: usize, into: &mut Aligned) 
 /// `out` is `m × wide`, `b` is `depth × wide`, `wide` a multiple of [`COLUMNS`].
 #[inline(always)]
 pub(crate) fn accumulate_product<L: Lanes>(
+    lanes: L,
     out: &mut [f32],
     a: &[f32],
     stride: (usize, usize),
     b: &[f32],
-    m: usize,
     depth: usize,
     wide: usize,
 ) {
-    let mut i = 0;
+    let (mut i, m) = (0, out.len() / wide);
     while i + TOGETHER <= m {
-        tile::<L, TOGETHER>(&mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
+        tile::<L, TOGETHER>(lanes, &mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
         i += TOGETHER;
     }
     while i < m {
-        tile::<L, 1>(&mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
+        tile::<L, 1>(lanes, &mut out[i * wide..], &a[i * stride.0..], stride, b, depth, wide);
         i += 1;
     }
 }
 
 #[inline(always)]
 fn tile<L: Lanes, const R: usize>(
+    lanes: L,
     out: &mut [f32],
     a: &[f32],
     stride: (usize, usize),
@@ -51,15 +52,16 @@ fn tile<L: Lanes, const R: usize>(
     wide: usize,
 ) {
     for column in (0..wide).step_by(COLUMNS) {
-        let mut acc: [[L; 2]; R] = std::array::from_fn(|r| {
+        let mut acc = [[lanes.splat(0.0); 2]; R];
+        for (r, acc) in acc.iter_mut().enumerate() {
             let at = r * wide + column;
-            [L::load(chunk(out, at)), L::load(chunk(out, at + LANES))]
-        });
+            *acc = [lanes.load(chunk(out, at)), lanes.load(chunk(out, at + LANES))];
+        }
         for k in 0..depth {
             let at = k * wide + column;
-            let (left, right) = (L::load(chunk(b, at)), L::load(chunk(b, at + LANES)));
+            let (left, right) = (lanes.load(chunk(b, at)), lanes.load(chunk(b, at + LANES)));
             for (r, acc) in acc.iter_mut().enumerate() {
-                let factor = L::splat(a[r * stride.0 + k * stride.1]);
+                let factor = lanes.splat(a[r * stride.0 + k * stride.1]);
                 acc[0] = acc[0].add_product(factor, left);
                 acc[1] = acc[1].add_product(factor, right);
             }
@@ -76,6 +78,7 @@ fn tile<L: Lanes, const R: usize>(
 /// `wide` a multiple of [`LANES`].
 #[inline(always)]
 pub(crate) fn products_with_rows<L: Lanes>(
+    lanes: L,
     out: &mut [f32],
     a: &[f32],
     b: &[f32],
@@ -85,23 +88,23 @@ pub(crate) fn products_with_rows<L: Lanes>(
 ) {
     let mut i = 0;
     while i + TOGETHER <= m {
-        dots::<L, TOGETHER>(&mut out[i * n..], &a[i * wide..], b, n, wide);
+        dots::<L, TOGETHER>(lanes, &mut out[i * n..], &a[i * wide..], b, n, wide);
         i += TOGETHER;
     }
     while i < m {
-        dots::<L, 1>(&mut out[i * n..], &a[i * wide..], b, n, wide);
+        dots::<L, 1>(lanes, &mut out[i * n..], &a[i * wide..], b, n, wide);
         i += 1;
     }
 }
 
 #[inline(always)]
-fn dots<L: Lanes, const R: usize>(out: &mut [f32], a: &[f32], b: &[f32], n: usize, wide: usize) {
+fn dots<L: Lanes, const R: usize>(lanes: L, out: &mut [f32], a: &[f32], b: &[f32], n: usize, wide: usize) {
     for (k, row) in b.chunks_exact(wide).enumerate() {
-        let mut acc = [L::splat(0.0); R];
+        let mut acc = [lanes.splat(0.0); R];
         for column in (0..wide).step_by(LANES) {
-            let factor = L::load(chunk(row, column));
+            let factor = lanes.load(chunk(row, column));
             for (r, acc) in acc.iter_mut().enumerate() {
-                *acc = acc.add_product(L::load(chunk(a, r * wide + column)), factor);
+                *acc = acc.add_product(lanes.load(chunk(a, r * wide + column)), factor);
             }
         }
         for (r, acc) in acc.into_iter().enumerate() {
@@ -135,10 +138,10 @@ mod tests {
             let mut draw = |n: usize| (0..n).map(|_| uniform_f32(&mut s, -1.0, 1.0)).collect::<Vec<f32>>();
             let (a, b, start) = (draw(m * depth), draw(depth * wide), draw(m * wide));
             let mut out = start.clone();
-            accumulate_product::<Portable>(&mut out, &a, (depth, 1), &b, m, depth, wide);
+            accumulate_product(Portable, &mut out, &a, (depth, 1), &b, depth, wide);
             let mut transposed = start.clone();
             let a_t: Vec<f32> = (0..depth * m).map(|j| a[(j % m) * depth + j / m]).collect();
-            accumulate_product::<Portable>(&mut transposed, &a_t, (1, m), &b, m, depth, wide);
+            accumulate_product(Portable, &mut transposed, &a_t, (1, m), &b, depth, wide);
             assert_eq!(out, transposed);
             for i in 0..m {
                 for c in 0..wide {
@@ -150,13 +153,13 @@ mod tests {
                 }
             }
             let mut back = vec![0.0; m * depth];
-            products_with_rows::<Portable>(&mut back, &out, &b, m, depth, wide);
+            products_with_rows(Portable, &mut back, &out, &b, m, depth, wide);
             for i in 0..m {
                 for k in 0..depth {
                     let row = |x: &[f32], at: usize| x[at * wide..][..wide].to_vec();
                     assert_eq!(
                         back[i * depth + k],
-                        sottovoce_core::math::dot::<Portable>(&row(&out, i), &row(&b, k))
+                        sottovoce_core::math::dot(Portable, &row(&out, i), &row(&b, k))
                     );
                 }
             }

@@ -78,6 +78,7 @@ impl Encoder for LowRank {
     #[inline(always)]
     fn forward<'e, L: Lanes>(
         &self,
+        _: L,
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
@@ -104,6 +105,7 @@ impl Encoder for LowRank {
     #[inline(always)]
     fn backward<L: Lanes>(
         &self,
+        lanes: L,
         own: &[f32],
         batch: &Batch<'_>,
         _hidden: &[f32],
@@ -118,7 +120,7 @@ impl Encoder for LowRank {
             let rows = own[table..].chunks_exact(self.dim).zip(up_gradient.chunks_exact_mut(self.dim));
             for (v, (row, to)) in l.iter_mut().zip(rows) {
                 axpy(to, *v, b);
-                *v = example.scale * dot::<L>(row, b);
+                *v = example.scale * dot(lanes, row, b);
             }
             for row in example.rows {
                 add(&mut down_gradient[*row as usize * self.rank..][..self.rank], l);

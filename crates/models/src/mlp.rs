@@ -74,6 +74,7 @@ impl Encoder for Mlp {
     #[inline(always)]
     fn encode<L: Lanes>(
         &self,
+        _: L,
         own: &[f32],
         example: Example<'_>,
         hidden: &mut [f32],
@@ -90,6 +91,7 @@ impl Encoder for Mlp {
     #[inline(always)]
     fn forward<'e, L: Lanes>(
         &self,
+        lanes: L,
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
@@ -109,7 +111,7 @@ impl Encoder for Mlp {
             x.copy_from_slice(example.dense);
             h[..units].copy_from_slice(bias);
         }
-        accumulate_product::<L>(wide, vectors, (inputs, 1), packed, size, inputs, columns);
+        accumulate_product(lanes, wide, vectors, (inputs, 1), packed, inputs, columns);
         for (h, row) in hidden.chunks_exact_mut(units).zip(wide.chunks_exact(columns)) {
             h.copy_from_slice(&row[..units]);
         }
@@ -118,6 +120,7 @@ impl Encoder for Mlp {
     #[inline(always)]
     fn backward<L: Lanes>(
         &self,
+        lanes: L,
         _own: &[f32],
         _batch: &Batch<'_>,
         hidden: &[f32],
@@ -139,7 +142,7 @@ impl Encoder for Mlp {
             row[units..].fill(0.0);
         }
         packed_gradient.zeros(inputs * columns);
-        accumulate_product::<L>(packed_gradient, vectors, (1, inputs), wide, inputs, size, columns);
+        accumulate_product(lanes, packed_gradient, vectors, (1, inputs), wide, size, columns);
         for (g, p) in input_gradient.chunks_exact_mut(units).zip(packed_gradient.chunks_exact(columns)) {
             add(g, &p[..units]);
         }

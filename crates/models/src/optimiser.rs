@@ -137,7 +137,7 @@ impl State {
 }
 
 dispatch! {
-    fn sgd<L>(params: &mut [f32], gradient: &mut [f32], rows: &[u32], cols: usize, dense: usize, lr: f32) {
+    fn sgd(params: &mut [f32], gradient: &mut [f32], rows: &[u32], cols: usize, dense: usize, lr: f32) {
         let table = rows.iter().map(|row| *row as usize * cols..(*row as usize + 1) * cols);
         for range in table.chain(std::iter::once(dense..params.len())) {
             for (p, g) in params[range.clone()].iter_mut().zip(&mut gradient[range]) {
@@ -149,7 +149,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn momentum_step<L>(params: &mut [f32], gradient: &mut [f32], velocity: &mut [f32], lr: f32, momentum: f32) {
+    fn momentum_step(params: &mut [f32], gradient: &mut [f32], velocity: &mut [f32], lr: f32, momentum: f32) {
         for ((p, g), v) in params.iter_mut().zip(gradient).zip(velocity) {
             *v = momentum * *v + *g;
             *p -= lr * *v;
@@ -159,7 +159,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn adagrad<L>(params: &mut [f32], gradient: &mut [f32], squares: &mut [f32], lr: f32, epsilon: f32) {
+    fn adagrad(params: &mut [f32], gradient: &mut [f32], squares: &mut [f32], lr: f32, epsilon: f32) {
         for ((p, g), s) in params.iter_mut().zip(gradient).zip(squares) {
             *s += *g * *g;
             *p -= lr * *g / (s.sqrt() + epsilon);
@@ -169,7 +169,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn adam<L>(
+    fn adam(
         params: &mut [f32], gradient: &mut [f32], first: &mut [f32], second: &mut [f32],
         rate: f32, beta1: f32, beta2: f32, epsilon: f32,
     ) {

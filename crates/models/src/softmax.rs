@@ -63,13 +63,13 @@ fn forward(params: &[f32], example: Example<'_>, logits: &mut [f32]) {
 }
 
 dispatch! {
-    fn logits_kernel<L>(params: &[f32], example: Example<'_>, logits: &mut [f32]) {
+    fn logits_kernel(params: &[f32], example: Example<'_>, logits: &mut [f32]) {
         forward(params, example, logits);
     }
 }
 
 dispatch! {
-    fn gradient_kernel<L>(params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scores: &mut [f32]) -> f32 {
+    fn gradient_kernel<L>(lanes: L, params: &[f32], batch: &Batch<'_>, gradient: &mut [f32], scores: &mut [f32]) -> f32 {
         let classes = scores.len();
         let share = 1.0 / batch.chosen.len() as f32;
         let (weight, bias) = gradient.split_at_mut(params.len() - classes);
@@ -77,7 +77,7 @@ dispatch! {
         for example in batch.iter() {
             forward(params, example, scores);
             let score = scores[example.label as usize];
-            loss += softmax::<L>(scores) - score;
+            loss += softmax(lanes, scores) - score;
             scores[example.label as usize] -= 1.0;
             axpy(bias, share, scores);
             let factor = share * example.scale;

@@ -88,9 +88,11 @@ impl TextCnn {
 
     /// Writes the hidden vector of an example, and where each of its values comes from, to `hidden` and `peaks`.
     /// `packed` holds the convolutions and their biases, rows padded to whole registers.
+    #[allow(clippy::too_many_arguments)]
     #[inline(always)]
     fn convolve<L: Lanes>(
         &self,
+        lanes: L,
         table: &[f32],
         packed: &[f32],
         example: Example<'_>,
@@ -122,7 +124,7 @@ impl TextCnn {
                 window.copy_from_slice(bias);
             }
             // A window's vectors lie one behind the other, and the next window's one vector further on.
-            accumulate_product::<L>(windows, words, (dim, 1), weights, places, width * dim, wide);
+            accumulate_product(lanes, windows, words, (dim, 1), weights, width * dim, wide);
             for (place, window) in (0..).zip(windows.chunks_exact(wide)) {
                 for ((value, peak), seen) in hidden.iter_mut().zip(peaks.iter_mut()).zip(window) {
                     let higher = *seen > *value;
@@ -157,6 +159,7 @@ impl Encoder for TextCnn {
     #[inline(always)]
     fn forward<'e, L: Lanes>(
         &self,
+        lanes: L,
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
@@ -168,12 +171,13 @@ impl Encoder for TextCnn {
         pad(convolutions, self.filters, self.filters.next_multiple_of(COLUMNS), packed);
         let places = hidden.chunks_exact_mut(self.hidden()).zip(peaks.chunks_exact_mut(self.hidden()));
         for (example, (h, p)) in examples.zip(places) {
-            self.convolve::<L>(table, packed, example, (words, windows), h, p);
+            self.convolve(lanes, table, packed, example, (words, windows), h, p);
         }
     }
     #[inline(always)]
     fn backward<L: Lanes>(
         &self,
+        _: L,
         own: &[f32],
         batch: &Batch<'_>,
         _hidden: &[f32],

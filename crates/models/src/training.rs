@@ -215,7 +215,7 @@ pub const EVALUATED: usize = 256;
 
 dispatch! {
     /// Writes local minus broadcast parameters to `out`; false if any of it is not finite.
-    fn moves<L>(out: &mut [f32], local: &[f32], broadcast: &Params, rows: &[u32]) -> bool {
+    fn moves(out: &mut [f32], local: &[f32], broadcast: &Params, rows: &[u32]) -> bool {
         let (mut out, mut local, mut largest) = (out, local, 0u32);
         for range in broadcast.layout().ranges(rows.iter().copied()) {
             let (to, out_rest) = out.split_at_mut(range.len());
@@ -234,7 +234,7 @@ dispatch! {
 
 dispatch! {
     /// The same from values of the client's rows.
-    fn moves_from<L>(out: &mut [f32], local: &[f32], start: &[f32]) -> bool {
+    fn moves_from(out: &mut [f32], local: &[f32], start: &[f32]) -> bool {
         let mut largest = 0u32;
         for ((o, p), s) in out.iter_mut().zip(local).zip(start) {
             *o = p - s;

@@ -51,7 +51,7 @@ impl Transform for GaussianNoise {
 }
 
 dispatch! {
-    fn add<L>(values: &mut [f32], noise: &[f64], std: f64) {
+    fn add(values: &mut [f32], noise: &[f64], std: f64) {
         for (v, z) in values.iter_mut().zip(noise) {
             let limit = f64::from(f32::MAX);
             let sum = f64::from(*v) + std * *z;

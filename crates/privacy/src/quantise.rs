@@ -53,7 +53,7 @@ impl Transform for Quantise {
 dispatch! {
     /// Rounds each value to a multiple of `step`, `per_step` being its inverse, up with the probability that the draw
     /// at its place decides.
-    fn round<L>(values: &mut [f32], draws: &[u8], per_step: f64, step: f64) {
+    fn round(values: &mut [f32], draws: &[u8], per_step: f64, step: f64) {
         for (v, draw) in values.iter_mut().zip(bytes::u32s(draws)) {
             // Never 0 and never 1: a quotient that rounding put just beside a whole number still becomes that number.
             let t = (f64::from(draw) + 0.5) * (1.0 / 4_294_967_296.0);

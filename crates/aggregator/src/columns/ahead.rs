@@ -4,7 +4,7 @@
 //! read; spread over the work on the columns before, they arrive meanwhile.
 
 use super::number::Number;
-use super::vector::Vector;
+use super::vector::Vectors;
 use super::{Line, WIDTH};
 
 /// Columns of a row ahead of those being worked on that are asked for: so many rows are more than the CPU's own
@@ -39,34 +39,34 @@ impl<'r, 'a, T: Number> Ahead<'r, 'a, T> {
 
     /// Asks for the next `N` rows, if there are as many: a loop over a number that is not known costs as much as it does.
     #[inline(always)]
-    pub(super) fn ask<V: Vector<T>, const N: usize>(&mut self) {
+    pub(super) fn ask<V: Vectors<T>, const N: usize>(&mut self, vectors: V) {
         if let Some((rows, rest)) = self.rows.split_first_chunk::<N>() {
             self.rows = rest;
-            self.prefetch::<V>(rows);
+            self.prefetch(vectors, rows);
         }
     }
 
     /// Asks for the rows of one step of a split.
     #[inline(always)]
-    pub(super) fn step<V: Vector<T>>(&mut self) {
+    pub(super) fn step<V: Vectors<T>>(&mut self, vectors: V) {
         if self.in_pairs {
-            self.ask::<V, 2>();
+            self.ask::<V, 2>(vectors);
         } else {
-            self.ask::<V, 1>();
+            self.ask::<V, 1>(vectors);
         }
     }
 
     /// Asks for all that are left.
     #[inline(always)]
-    pub(super) fn ask_rest<V: Vector<T>>(self) {
-        self.prefetch::<V>(self.rows);
+    pub(super) fn ask_rest<V: Vectors<T>>(self, vectors: V) {
+        self.prefetch(vectors, self.rows);
     }
 
     #[inline(always)]
-    fn prefetch<V: Vector<T>>(&self, rows: &[&[T]]) {
+    fn prefetch<V: Vectors<T>>(&self, vectors: V, rows: &[&[T]]) {
         for row in rows {
             for bytes in (0..size_of::<Line<T::Key>>()).step_by(64) {
-                V::prefetch(row.as_ptr().wrapping_add(self.at).wrapping_byte_add(bytes));
+                vectors.prefetch(row.as_ptr().wrapping_add(self.at).wrapping_byte_add(bytes));
             }
         }
     }

@@ -9,12 +9,13 @@
 use super::ahead::{Ahead, EVERY};
 use super::number::Number;
 use super::sorters::{self, each_row};
-use super::vector::Vector;
+use super::vector::Vectors;
 use super::{Line, WIDTH};
 
 /// Sixteen columns from `at` on of up to `G` rows, sorted; rows that are not there are the largest keys.
 #[inline(always)]
-pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(
+pub(super) fn sort<T: Number, V: Vectors<T>, const G: usize>(
+    vectors: V,
     rows: &[&[T]],
     at: usize,
     lines: &mut [Line<T::Key>; G],
@@ -44,15 +45,15 @@ pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(
         each_row!(G, find);
     }
     for part in 0..V::PARTS {
-        let mut v = [V::top(); G];
+        let mut v = [vectors.top(); G];
         macro_rules! load {
             ($i:literal) => {
-                v[$i] = V::keys(values[$i], part);
+                v[$i] = vectors.keys(values[$i], part);
             };
         }
         each_row!(G, load);
-        sorters::sort::<T, V, G>(&mut v);
-        store(&v, lines, part);
+        sorters::sort::<T, V, G>(vectors, &mut v);
+        store::<T, V, G>(vectors, &v, lines, part);
     }
 }
 
@@ -95,7 +96,8 @@ pub(super) enum Half {
 
 /// Splits two sorted blocks.
 #[inline(always)]
-pub(super) fn split<T: Number, V: Vector<T>, const G: usize>(
+pub(super) fn split<T: Number, V: Vectors<T>, const G: usize>(
+    vectors: V,
     lines: &mut [Line<T::Key>],
     by: &Split,
     ahead: &mut Ahead<'_, '_, T>,
@@ -105,15 +107,15 @@ pub(super) fn split<T: Number, V: Vector<T>, const G: usize>(
         match (by.low, by.high) {
             (Half::Sorted(low), Half::Unsorted(high)) => {
                 let lines = distinct::<_, G>(lines, [a, b, low, high]);
-                halves::<T, V, G, true>(lines, part, ahead);
+                halves::<T, V, G, true>(vectors, lines, part, ahead);
             }
             (Half::Unsorted(low), Half::Sorted(high)) => {
                 let lines = distinct::<_, G>(lines, [a, b, high, low]);
-                halves::<T, V, G, false>(lines, part, ahead);
+                halves::<T, V, G, false>(vectors, lines, part, ahead);
             }
             (low, high) => {
-                half::<T, V, G, true>(lines, by.blocks, part, low, ahead);
-                half::<T, V, G, false>(lines, by.blocks, part, high, ahead);
+                half::<T, V, G, true>(vectors, lines, by.blocks, part, low, ahead);
+                half::<T, V, G, false>(vectors, lines, by.blocks, part, high, ahead);
             }
         }
     }
@@ -121,7 +123,8 @@ pub(super) fn split<T: Number, V: Vector<T>, const G: usize>(
 
 /// One half, the smaller one if `LOW`.
 #[inline(always)]
-fn half<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
+fn half<T: Number, V: Vectors<T>, const G: usize, const LOW: bool>(
+    vectors: V,
     lines: &mut [Line<T::Key>],
     [a, b]: [usize; 2],
     part: usize,
@@ -134,47 +137,48 @@ fn half<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
         Half::Sorted(to) => (to, true),
     };
     let (a, b) = (block::<_, G>(lines, a), block::<_, G>(lines, b));
-    let mut v = [V::top(); G];
+    let mut v = [vectors.top(); G];
     macro_rules! pair {
         ($i:literal) => {
-            let (a, b) = (V::load(&a[$i], part), V::load(&b[G - 1 - $i], part));
-            v[$i] = if LOW { a.smaller(b) } else { a.larger(b) };
+            let (a, b) = (vectors.load(&a[$i], part), vectors.load(&b[G - 1 - $i], part));
+            v[$i] = if LOW { vectors.smaller(a, b) } else { vectors.larger(a, b) };
             if $i % EVERY == 0 {
-                ahead.step::<V>();
+                ahead.step(vectors);
             }
         };
     }
     each_row!(G, pair);
     if sorted {
-        sorters::bitonic::<T, V, G, LOW>(&mut v);
+        sorters::bitonic::<T, V, G, LOW>(vectors, &mut v);
     }
     let to = lines[to..].first_chunk_mut().expect("a block lies within the lines");
-    store(&v, to, part);
+    store::<T, V, G>(vectors, &v, to, part);
 }
 
 /// Both halves in one go: the smaller one sorted if `LOW`, else the larger one, and the other one in any order. Two
 /// that are to be sorted would need more registers than there are.
 #[inline(always)]
-fn halves<T: Number, V: Vector<T>, const G: usize, const LOW: bool>(
+fn halves<T: Number, V: Vectors<T>, const G: usize, const LOW: bool>(
+    vectors: V,
     [a, b, sorted, unsorted]: [&mut [Line<T::Key>; G]; 4],
     part: usize,
     ahead: &mut Ahead<'_, '_, T>,
 ) {
-    let mut v = [V::top(); G];
+    let mut v = [vectors.top(); G];
     macro_rules! pair {
         ($i:literal) => {
-            let (low, high) = V::load(&a[$i], part).sort2(V::load(&b[G - 1 - $i], part));
+            let (low, high) = vectors.sort2(vectors.load(&a[$i], part), vectors.load(&b[G - 1 - $i], part));
             v[$i] = if LOW { low } else { high };
-            if LOW { high } else { low }.store(&mut unsorted[$i], part);
+            vectors.store(if LOW { high } else { low }, &mut unsorted[$i], part);
             if $i % EVERY == 0 {
-                ahead.step::<V>();
-                ahead.step::<V>();
+                ahead.step(vectors);
+                ahead.step(vectors);
             }
         };
     }
     each_row!(G, pair);
-    sorters::bitonic::<T, V, G, LOW>(&mut v);
-    store(&v, sorted, part);
+    sorters::bitonic::<T, V, G, LOW>(vectors, &mut v);
+    store::<T, V, G>(vectors, &v, sorted, part);
 }
 
 #[inline(always)]
@@ -191,10 +195,15 @@ fn distinct<K, const G: usize>(lines: &mut [Line<K>], at: [usize; 4]) -> [&mut [
 }
 
 #[inline(always)]
-fn store<T: Number, V: Vector<T>, const G: usize>(v: &[V; G], lines: &mut [Line<T::Key>; G], part: usize) {
+fn store<T: Number, V: Vectors<T>, const G: usize>(
+    vectors: V,
+    v: &[V::Vector; G],
+    lines: &mut [Line<T::Key>; G],
+    part: usize,
+) {
     macro_rules! store {
         ($i:literal) => {
-            v[$i].store(&mut lines[$i], part);
+            vectors.store(v[$i], &mut lines[$i], part);
         };
     }
     each_row!(G, store);

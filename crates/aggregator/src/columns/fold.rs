@@ -2,7 +2,7 @@
 
 use super::ahead::{Ahead, SUMMED};
 use super::number::Number;
-use super::vector::Vector;
+use super::vector::Vectors;
 use super::{Line, WIDTH};
 use std::ops::Range;
 
@@ -36,13 +36,14 @@ fn scales<T: Number>(smallest: &Columns, largest: &Columns) -> Columns {
 
 /// Mean of each column over some of the lines, which may come in any order; meanwhile asks for rows `ahead`.
 #[inline(always)]
-pub(super) fn mean<T: Number, V: Vector<T>, Out: Number>(
+pub(super) fn mean<T: Number, V: Vectors<T>, Out: Number>(
+    vectors: V,
     lines: &[Line<T::Key>],
     kept: &[Range<usize>],
     ahead: &mut Ahead<'_, '_, T>,
 ) -> [Out; WIDTH] {
     let count = kept.iter().map(ExactSizeIterator::len).sum();
-    let (smallest, largest) = extremes::<T, V>(lines, kept);
+    let (smallest, largest) = extremes::<T, V>(vectors, lines, kept);
     let (smallest, largest) = (values::<T>(&smallest), values::<T>(&largest));
     let scales = scales::<T>(&smallest, &largest);
     let sums = if count <= 2 {
@@ -58,43 +59,51 @@ pub(super) fn mean<T: Number, V: Vector<T>, Out: Number>(
         for c in 0..WIDTH {
             round[c] = rounding(smallest[c].abs().max(largest[c].abs()) * scales[c], count);
         }
-        sums::<T, V>(lines, kept, &scales, &round, count, ahead)
+        sums::<T, V>(vectors, lines, kept, &scales, &round, count, ahead)
     };
     quotients(&sums, count, &scales, &smallest, &largest)
 }
 
 /// The smallest and the largest key of each column in some of the lines.
 #[inline(always)]
-fn extremes<T: Number, V: Vector<T>>(
+fn extremes<T: Number, V: Vectors<T>>(
+    vectors: V,
     lines: &[Line<T::Key>],
     kept: &[Range<usize>],
 ) -> (Line<T::Key>, Line<T::Key>) {
     let first = lines[kept[0].start];
     let (mut smallest, mut largest) = (first, first);
     for part in 0..V::PARTS {
-        let (mut low, mut high) = (V::load(&first, part), V::load(&first, part));
+        let (mut low, mut high) = (vectors.load(&first, part), vectors.load(&first, part));
         for kept in kept {
             let (fours, rest) = lines[kept.clone()].as_chunks::<4>();
             for four in fours {
                 let [a, b, c, d] = four;
-                let (a, b, c, d) = (V::load(a, part), V::load(b, part), V::load(c, part), V::load(d, part));
-                low = low.smaller(a.smaller(b).smaller(c.smaller(d)));
-                high = high.larger(a.larger(b).larger(c.larger(d)));
+                let (a, b, c, d) = (
+                    vectors.load(a, part),
+                    vectors.load(b, part),
+                    vectors.load(c, part),
+                    vectors.load(d, part),
+                );
+                let (ab, cd) = (vectors.sort2(a, b), vectors.sort2(c, d));
+                low = vectors.smaller(low, vectors.smaller(ab.0, cd.0));
+                high = vectors.larger(high, vectors.larger(ab.1, cd.1));
             }
             for line in rest {
-                let keys = V::load(line, part);
-                (low, high) = (low.smaller(keys), high.larger(keys));
+                let keys = vectors.load(line, part);
+                (low, high) = (vectors.smaller(low, keys), vectors.larger(high, keys));
             }
         }
-        low.store(&mut smallest, part);
-        high.store(&mut largest, part);
+        vectors.store(low, &mut smallest, part);
+        vectors.store(high, &mut largest, part);
     }
     (smallest, largest)
 }
 
 /// Sums of `count` scaled values of each column, each rounded as [`rounding`] says.
 #[inline(always)]
-fn sums<T: Number, V: Vector<T>>(
+fn sums<T: Number, V: Vectors<T>>(
+    vectors: V,
     lines: &[Line<T::Key>],
     kept: &[Range<usize>],
     scales: &Columns,
@@ -104,21 +113,21 @@ fn sums<T: Number, V: Vector<T>>(
 ) -> Columns {
     let mut bits = [0; WIDTH];
     for part in 0..V::PARTS {
-        let (scale, round) = (V::wide(scales, part), V::wide(round, part));
-        let mut sums = V::wide(&[0.0; WIDTH], part);
+        let (scale, round) = (vectors.wide(scales, part), vectors.wide(round, part));
+        let mut sums = vectors.wide(&[0.0; WIDTH], part);
         for kept in kept {
             let (fours, rest) = lines[kept.clone()].as_chunks::<4>();
             for four in fours {
-                ahead.ask::<V, SUMMED>();
+                ahead.ask::<V, SUMMED>(vectors);
                 for line in four {
-                    V::load(line, part).add_bits(&mut sums, &scale, &round);
+                    vectors.add_bits(vectors.load(line, part), &mut sums, &scale, &round);
                 }
             }
             for line in rest {
-                V::load(line, part).add_bits(&mut sums, &scale, &round);
+                vectors.add_bits(vectors.load(line, part), &mut sums, &scale, &round);
             }
         }
-        V::store_bits(&sums, &mut bits, part);
+        vectors.store_bits(&sums, &mut bits, part);
     }
     let mut sums = [0.0; WIDTH];
     for c in 0..WIDTH {
@@ -141,14 +150,15 @@ fn rounding(largest: f64, count: usize) -> f64 {
 
 /// Mean of the `keep` values of sorted columns that are nearest to the median.
 #[inline(always)]
-pub(super) fn around<T: Number, V: Vector<T>>(
+pub(super) fn around<T: Number, V: Vectors<T>>(
+    vectors: V,
     sorted: &[Line<T::Key>],
     keep: usize,
     ahead: &mut Ahead<'_, '_, T>,
 ) -> [T; WIDTH] {
     let n = sorted.len();
     let extremes = scales::<T>(&values::<T>(&sorted[0]), &values::<T>(&sorted[n - 1]));
-    let middle = mean::<T, V, f64>(sorted, std::slice::from_ref(&((n - 1) / 2..n / 2 + 1)), ahead);
+    let middle = mean::<T, V, f64>(vectors, sorted, std::slice::from_ref(&((n - 1) / 2..n / 2 + 1)), ahead);
     // The nearest values are neighbours in the sorted column. They begin behind every value that is further from the
     // median than the one `keep` ranks above it. Counted in `f64`, which vectorises. Halving keeps distances of huge values finite.
     let mut begin = [0.0; WIDTH];

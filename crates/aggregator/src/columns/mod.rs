@@ -31,10 +31,13 @@ mod vector;
 use ahead::Ahead;
 use number::Number;
 use selection::{SORTED, Selection};
-use vector::Vector;
+use vector::Vectors;
 
 use crate::stack::{Element, Stack, StackError};
 use rayon::prelude::*;
+use sottovoce_core::lanes::Portable;
+#[cfg(target_arch = "x86_64")]
+use sottovoce_core::lanes::{Avx2, Avx512};
 use std::ops::Range;
 
 /// Columns that are sorted together.
@@ -79,7 +82,7 @@ struct Work<'a, T: Number> {
 }
 
 macro_rules! columns {
-    ($float:ty, $avx512:ty, $avx2:ty) => {
+    ($($float:ty),*) => { $(
         impl Columns for $float {
             fn fold(
                 rows: &[&[Self]],
@@ -92,27 +95,23 @@ macro_rules! columns {
                     #[cfg(target_arch = "x86_64")]
                     {
                         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2")]
-                        fn wide<const G: usize>(work: Work<'_, $float>) -> bool {
-                            fold_block::<$float, $avx512, G>(work)
+                        fn wide<const G: usize>(vectors: Avx512, work: Work<'_, $float>) -> bool {
+                            fold_block::<$float, Avx512, G>(vectors, work)
                         }
                         #[target_feature(enable = "avx2")]
-                        fn medium<const G: usize>(work: Work<'_, $float>) -> bool {
-                            fold_block::<$float, $avx2, G>(work)
+                        fn medium<const G: usize>(vectors: Avx2, work: Work<'_, $float>) -> bool {
+                            fold_block::<$float, Avx2, G>(vectors, work)
                         }
-                        if is_x86_feature_detected!("avx512f")
-                            && is_x86_feature_detected!("avx512vl")
-                            && is_x86_feature_detected!("avx512bw")
-                            && is_x86_feature_detected!("avx512dq")
-                        {
-                            // SAFETY: the CPU has these features, as just detected.
-                            return unsafe { wide::<G>(work) };
+                        if let Some(vectors) = Avx512::detect() {
+                            // SAFETY: the CPU has these features: `vectors` proves it.
+                            return unsafe { wide::<G>(vectors, work) };
                         }
-                        if is_x86_feature_detected!("avx2") {
-                            // SAFETY: the CPU has this feature, as just detected.
-                            return unsafe { medium::<G>(work) };
+                        if let Some(vectors) = Avx2::detect() {
+                            // SAFETY: the CPU has this feature: `vectors` proves it.
+                            return unsafe { medium::<G>(vectors, work) };
                         }
                     }
-                    fold_block::<$float, vector::Portable<<$float as Number>::Key>, G>(work)
+                    fold_block::<$float, Portable, G>(Portable, work)
                 }
                 let work = Work { rows, start, by, lines, out };
                 match by.selection.size {
@@ -123,26 +122,27 @@ macro_rules! columns {
                 }
             }
         }
-    };
+    )* };
 }
 
-columns!(f32, vector::Avx512<i32>, vector::Avx2<i32>);
-columns!(f64, vector::Avx512<i64>, vector::Avx2<i64>);
+columns!(f32, f64);
 
-/// [`Columns::fold`] with vectors of type `V` and blocks of `G` rows.
+/// [`Columns::fold`] with one kind of vectors and blocks of `G` rows.
 #[inline(always)]
-fn fold_block<T: Number, V: Vector<T>, const G: usize>(work: Work<'_, T>) -> bool {
+fn fold_block<T: Number, V: Vectors<T>, const G: usize>(vectors: V, work: Work<'_, T>) -> bool {
     let Work { rows, start, by, lines, out } = work;
     for (i, out) in out.chunks_mut(WIDTH).enumerate() {
         let mut ahead = Ahead::new(rows, start + i * WIDTH, by.selection.in_pairs);
-        if !arrange::<T, V, G>(rows, start + i * WIDTH, &by.selection.splits, lines, &mut ahead) {
+        if !arrange::<T, V, G>(vectors, rows, start + i * WIDTH, &by.selection.splits, lines, &mut ahead) {
             return false;
         }
         let folded = match by.around {
-            Some(keep) if G == SORTED => fold::around::<T, V>(&lines[..rows.len()], keep, &mut ahead),
-            _ => fold::mean::<T, V, T>(lines, &by.selection.kept, &mut ahead),
+            Some(keep) if G == SORTED => {
+                fold::around::<T, V>(vectors, &lines[..rows.len()], keep, &mut ahead)
+            }
+            _ => fold::mean::<T, V, T>(vectors, lines, &by.selection.kept, &mut ahead),
         };
-        ahead.ask_rest::<V>();
+        ahead.ask_rest(vectors);
         out.copy_from_slice(&folded[..out.len()]);
     }
     true
@@ -150,7 +150,8 @@ fn fold_block<T: Number, V: Vector<T>, const G: usize>(work: Work<'_, T>) -> boo
 
 /// Tells the rows of the sixteen columns from `at` on apart by rank; false if one of them holds NaN or infinity.
 #[inline(always)]
-fn arrange<T: Number, V: Vector<T>, const G: usize>(
+fn arrange<T: Number, V: Vectors<T>, const G: usize>(
+    vectors: V,
     rows: &[&[T]],
     at: usize,
     splits: &[blocks::Split],
@@ -158,25 +159,28 @@ fn arrange<T: Number, V: Vector<T>, const G: usize>(
     ahead: &mut Ahead<'_, '_, T>,
 ) -> bool {
     if G == SORTED {
-        network::sort::<T, V>(rows, at, lines, ahead);
+        network::sort::<T, V>(vectors, rows, at, lines, ahead);
         return fold::finite::<T>(&lines[0], &lines[rows.len() - 1]);
     }
     let (mut first, mut last) = (lines[0], lines[0]);
     for (i, (rows, lines)) in rows.chunks(G).zip(lines.as_chunks_mut::<G>().0).enumerate() {
-        blocks::sort::<T, V, G>(rows, at, lines);
+        blocks::sort::<T, V, G>(vectors, rows, at, lines);
         for part in 0..V::PARTS {
-            let (low, high) = (V::load(&lines[0], part), V::load(&lines[rows.len() - 1], part));
+            let (low, high) = (vectors.load(&lines[0], part), vectors.load(&lines[rows.len() - 1], part));
             let (low, high) = if i == 0 {
                 (low, high)
             } else {
-                (low.smaller(V::load(&first, part)), high.larger(V::load(&last, part)))
+                (
+                    vectors.smaller(low, vectors.load(&first, part)),
+                    vectors.larger(high, vectors.load(&last, part)),
+                )
             };
-            low.store(&mut first, part);
-            high.store(&mut last, part);
+            vectors.store(low, &mut first, part);
+            vectors.store(high, &mut last, part);
         }
     }
     for split in splits {
-        blocks::split::<T, V, G>(lines, split, ahead);
+        blocks::split::<T, V, G>(vectors, lines, split, ahead);
     }
     fold::finite::<T>(&first, &last)
 }

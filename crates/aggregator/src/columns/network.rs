@@ -9,13 +9,14 @@
 
 use super::ahead::Ahead;
 use super::number::Number;
-use super::vector::Vector;
+use super::vector::Vectors;
 use super::{Line, blocks, sorters};
 
 /// Sorts the sixteen columns from `at` on of up to as many rows as there are lines; the largest keys follow. There is
 /// a multiple of sixteen lines.
 #[inline(always)]
-pub(super) fn sort<T: Number, V: Vector<T>>(
+pub(super) fn sort<T: Number, V: Vectors<T>>(
+    vectors: V,
     rows: &[&[T]],
     at: usize,
     lines: &mut [Line<T::Key>],
@@ -23,13 +24,13 @@ pub(super) fn sort<T: Number, V: Vector<T>>(
 ) {
     let n = lines.len();
     for (rows, lines) in rows.chunks(16).zip(lines.as_chunks_mut().0) {
-        blocks::sort::<T, V, 16>(rows, at, lines);
-        ahead.ask::<V, 16>();
+        blocks::sort::<T, V, 16>(vectors, rows, at, lines);
+        ahead.ask::<V, 16>(vectors);
     }
     let mut half = 16;
     while half < n {
         for base in (0..n - half).step_by(2 * half) {
-            merge::<T, V>(lines, base, half);
+            merge::<T, V>(vectors, lines, base, half);
         }
         half *= 2;
     }
@@ -45,12 +46,12 @@ pub(super) fn comparators(n: usize) -> usize {
 /// Merges the sorted rows from `base` on with the sorted rows from `base + half` on, `half` of each; `half` is a power
 /// of two, at least 16.
 #[inline(always)]
-fn merge<T: Number, V: Vector<T>>(lines: &mut [Line<T::Key>], base: usize, half: usize) {
+fn merge<T: Number, V: Vectors<T>>(vectors: V, lines: &mut [Line<T::Key>], base: usize, half: usize) {
     let stride = half / 8;
     for r in 0..stride {
         let opposite = base + 2 * half - 1 - r;
         let rows = Rows { base: [base + r, opposite], stride: [stride, stride.wrapping_neg()] };
-        tile::<T, V>(lines, rows, halves);
+        tile::<T, V>(vectors, lines, rows, halves::<T, V>);
     }
     let end = lines.len().min(base + 2 * half);
     let mut block = stride;
@@ -58,16 +59,16 @@ fn merge<T: Number, V: Vector<T>>(lines: &mut [Line<T::Key>], base: usize, half:
         let stride = block / 16;
         for start in (base..end).step_by(block) {
             for r in 0..stride {
-                tile::<T, V>(lines, Rows::from(start + r, stride), clean::<T, V, 8>);
+                tile::<T, V>(vectors, lines, Rows::from(start + r, stride), clean::<T, V, 8>);
             }
         }
         block = stride;
     }
     for start in (base..end).step_by(16) {
         match block {
-            8 => tile::<T, V>(lines, Rows::from(start, 1), clean::<T, V, 4>),
-            4 => tile::<T, V>(lines, Rows::from(start, 1), clean::<T, V, 2>),
-            2 => tile::<T, V>(lines, Rows::from(start, 1), clean::<T, V, 1>),
+            8 => tile::<T, V>(vectors, lines, Rows::from(start, 1), clean::<T, V, 4>),
+            4 => tile::<T, V>(vectors, lines, Rows::from(start, 1), clean::<T, V, 2>),
+            2 => tile::<T, V>(vectors, lines, Rows::from(start, 1), clean::<T, V, 1>),
             _ => {}
         }
     }
@@ -116,22 +117,27 @@ macro_rules! sixteen {
 
 /// Loads rows, compares them as `network` says, and stores them. Rows past the end are the largest keys.
 #[inline(always)]
-fn tile<T: Number, V: Vector<T>>(lines: &mut [Line<T::Key>], rows: Rows, network: impl Fn(&mut [V; 16])) {
+fn tile<T: Number, V: Vectors<T>>(
+    vectors: V,
+    lines: &mut [Line<T::Key>],
+    rows: Rows,
+    network: impl Fn(V, &mut [V::Vector; 16]),
+) {
     for part in 0..V::PARTS {
-        let mut v = [V::top(); 16];
+        let mut v = [vectors.top(); 16];
         macro_rules! load {
             ($j:literal) => {
                 if let Some(line) = lines.get(rows.index($j)) {
-                    v[$j] = V::load(line, part);
+                    v[$j] = vectors.load(line, part);
                 }
             };
         }
         sixteen!(load);
-        network(&mut v);
+        network(vectors, &mut v);
         macro_rules! store {
             ($j:literal) => {
                 if let Some(line) = lines.get_mut(rows.index($j)) {
-                    v[$j].store(line, part);
+                    vectors.store(v[$j], line, part);
                 }
             };
         }
@@ -141,23 +147,23 @@ fn tile<T: Number, V: Vector<T>>(lines: &mut [Line<T::Key>], rows: Rows, network
 
 /// Puts the smaller keys into `i` and the larger into `j`.
 #[inline(always)]
-fn compare<T: Number, V: Vector<T>>(v: &mut [V; 16], i: usize, j: usize) {
-    (v[i], v[j]) = v[i].sort2(v[j]);
+fn compare<T: Number, V: Vectors<T>>(vectors: V, v: &mut [V::Vector; 16], i: usize, j: usize) {
+    (v[i], v[j]) = vectors.sort2(v[i], v[j]);
 }
 
 /// The first four layers of a merge: eight rows of one half with their opposites in the other, then rows of the same
 /// half at distances 4, 2 and 1.
 #[inline(always)]
-fn halves<T: Number, V: Vector<T>>(v: &mut [V; 16]) {
+fn halves<T: Number, V: Vectors<T>>(vectors: V, v: &mut [V::Vector; 16]) {
     for j in 0..8 {
-        compare(v, j, j + 8);
+        compare::<T, V>(vectors, v, j, j + 8);
     }
     macro_rules! layer {
         ($d:literal) => {
             for j in 0..8 {
                 if j & $d == 0 {
-                    compare(v, j, j + $d);
-                    compare(v, j + $d + 8, j + 8);
+                    compare::<T, V>(vectors, v, j, j + $d);
+                    compare::<T, V>(vectors, v, j + $d + 8, j + 8);
                 }
             }
         };
@@ -169,13 +175,13 @@ fn halves<T: Number, V: Vector<T>>(v: &mut [V; 16]) {
 
 /// The layers of a merge at distances `FROM`, `FROM / 2` and so on to 1.
 #[inline(always)]
-fn clean<T: Number, V: Vector<T>, const FROM: usize>(v: &mut [V; 16]) {
+fn clean<T: Number, V: Vectors<T>, const FROM: usize>(vectors: V, v: &mut [V::Vector; 16]) {
     macro_rules! layer {
         ($d:literal) => {
             if FROM >= $d {
                 for j in 0..16 {
                     if j & $d == 0 {
-                        compare(v, j, j + $d);
+                        compare::<T, V>(vectors, v, j, j + $d);
                     }
                 }
             }

@@ -7,7 +7,7 @@
 //! and one maximum.
 
 use super::number::Number;
-use super::vector::Vector;
+use super::vector::Vectors;
 
 /// Runs a statement for each row of a block: written out, because a loop would keep the rows in memory.
 macro_rules! each_row {
@@ -24,8 +24,13 @@ pub(super) use each_row;
 
 /// Puts the smaller keys into `i` and the larger into `j`.
 #[inline(always)]
-pub(super) fn compare<T: Number, V: Vector<T>, const G: usize>(v: &mut [V; G], i: usize, j: usize) {
-    (v[i], v[j]) = v[i].sort2(v[j]);
+pub(super) fn compare<T: Number, V: Vectors<T>, const G: usize>(
+    vectors: V,
+    v: &mut [V::Vector; G],
+    i: usize,
+    j: usize,
+) {
+    (v[i], v[j]) = vectors.sort2(v[i], v[j]);
 }
 
 /// The network for ten rows.
@@ -80,16 +85,16 @@ macro_rules! twenty {
 
 /// Sorts rows of a block.
 #[inline(always)]
-pub(super) fn sort<T: Number, V: Vector<T>, const G: usize>(v: &mut [V; G]) {
+pub(super) fn sort<T: Number, V: Vectors<T>, const G: usize>(vectors: V, v: &mut [V::Vector; G]) {
     macro_rules! network {
         ($($i:literal $j:literal,)*) => {{
-            $(compare::<T, V, G>(v, $i, $j);)*
+            $(compare::<T, V, G>(vectors, v, $i, $j);)*
         }};
     }
     match G {
         10 => ten!(network),
         20 => twenty!(network),
-        _ => odd_even::<T, V, G>(v),
+        _ => odd_even::<T, V, G>(vectors, v),
     }
 }
 
@@ -100,14 +105,14 @@ const fn odd_even_pair(i: usize, run: usize, d: usize) -> bool {
 
 /// Sorts up to sixteen rows.
 #[inline(always)]
-fn odd_even<T: Number, V: Vector<T>, const G: usize>(v: &mut [V; G]) {
+fn odd_even<T: Number, V: Vectors<T>, const G: usize>(vectors: V, v: &mut [V::Vector; G]) {
     macro_rules! merges {
         ($($run:literal $d:literal,)*) => {
             $(if $run < G {
                 macro_rules! layer {
                     ($i:literal) => {
                         if $i + $d < G && const { odd_even_pair($i, $run, $d) } {
-                            compare::<T, V, G>(v, $i, $i + $d);
+                            compare::<T, V, G>(vectors, v, $i, $i + $d);
                         }
                     };
                 }
@@ -128,7 +133,10 @@ fn odd_even<T: Number, V: Vector<T>, const G: usize>(v: &mut [V; G]) {
 /// It is the bitonic merge of 32 rows without those that are missing: the smallest before the former, the largest
 /// after the latter.
 #[inline(always)]
-pub(super) fn bitonic<T: Number, V: Vector<T>, const G: usize, const RISES: bool>(v: &mut [V; G]) {
+pub(super) fn bitonic<T: Number, V: Vectors<T>, const G: usize, const RISES: bool>(
+    vectors: V,
+    v: &mut [V::Vector; G],
+) {
     macro_rules! layers {
         ($($d:literal)*) => {
             $(
@@ -136,9 +144,9 @@ pub(super) fn bitonic<T: Number, V: Vector<T>, const G: usize, const RISES: bool
                     ($i:literal) => {
                         if $i & $d == 0 && $i + $d < G {
                             if RISES {
-                                compare::<T, V, G>(v, G - 1 - $i - $d, G - 1 - $i);
+                                compare::<T, V, G>(vectors, v, G - 1 - $i - $d, G - 1 - $i);
                             } else {
-                                compare::<T, V, G>(v, $i, $i + $d);
+                                compare::<T, V, G>(vectors, v, $i, $i + $d);
                             }
                         }
                     };

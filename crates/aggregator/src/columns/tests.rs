@@ -8,6 +8,7 @@ use super::{
 use crate::rules::{meamed::meamed, median::Even, median::median, trimmed_mean::trimmed_mean};
 use crate::stack::{Element, Stack, StackError};
 use proptest::prelude::*;
+use sottovoce_core::lanes::Portable;
 
 /// Numbers from a fixed sequence of 64-bit words (Vigna's SplitMix64).
 struct Words(u64);
@@ -252,33 +253,34 @@ fn without_trimming_it_is_the_mean() {
 /// Sixty-four cases of zeros and ones, for which the smaller is `and` and the larger `or`. The last of them is not looked
 /// at where a block is not full: the keys of rows that are not there have no sign.
 #[derive(Clone, Copy)]
-struct Cases(u64);
+struct Cases;
 
-impl vector::Vector<f64> for Cases {
+impl vector::Vectors<f64> for Cases {
     const PARTS: usize = 1;
-    fn top() -> Self {
-        Self(u64::MAX)
+    type Vector = u64;
+    fn top(self) -> u64 {
+        u64::MAX
     }
-    fn keys(values: &[f64; WIDTH], _: usize) -> Self {
-        Self(values[0].to_bits())
+    fn keys(self, values: &[f64; WIDTH], _: usize) -> u64 {
+        values[0].to_bits()
     }
-    fn load(line: &Line<i64>, _: usize) -> Self {
-        Self(line.0[0] as u64)
+    fn load(self, line: &Line<i64>, _: usize) -> u64 {
+        line.0[0] as u64
     }
-    fn store(self, line: &mut Line<i64>, _: usize) {
-        line.0[0] = self.0 as i64;
+    fn store(self, v: u64, line: &mut Line<i64>, _: usize) {
+        line.0[0] = v as i64;
     }
-    fn smaller(self, other: Self) -> Self {
-        Self(self.0 & other.0)
+    fn smaller(self, a: u64, b: u64) -> u64 {
+        a & b
     }
-    fn larger(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+    fn larger(self, a: u64, b: u64) -> u64 {
+        a | b
     }
     type Wide = ();
-    fn wide(_: &[f64; WIDTH], _: usize) {}
-    fn add_bits(self, _: &mut (), _: &(), _: &()) {}
-    fn store_bits(_: &(), _: &mut [i64; WIDTH], _: usize) {}
-    fn prefetch(_: *const f64) {}
+    fn wide(self, _: &[f64; WIDTH], _: usize) {}
+    fn add_bits(self, _: u64, _: &mut (), _: &(), _: &()) {}
+    fn store_bits(self, _: &(), _: &mut [i64; WIDTH], _: usize) {}
+    fn prefetch(self, _: *const f64) {}
 }
 
 /// The lines after a selection from zeros and ones.
@@ -291,7 +293,7 @@ fn arranged(selection: &Selection, rows: &[&[f64]]) -> Vec<u64> {
         20 => arrange::<f64, Cases, 20>,
         size => panic!("no blocks of {size} rows"),
     };
-    arrange(rows, 0, &selection.splits, &mut lines, &mut Ahead::new(rows, 0, selection.in_pairs));
+    arrange(Cases, rows, 0, &selection.splits, &mut lines, &mut Ahead::new(rows, 0, selection.in_pairs));
     lines.into_iter().map(|line| line.0[0] as u64).collect()
 }
 
@@ -353,26 +355,23 @@ fn a_trimmed_mean_of_five_blocks_takes_six_splits() {
     assert!(3 * selection.comparators < 2 * Selection::sorted(100, 20..80).comparators, "{selection:?}");
 }
 
-/// The fold of forty columns by vectors of type `V`.
-fn folded<T: Element, V: vector::Vector<T>>(rows: &[Vec<T>], by: &Fold) -> Vec<u64> {
+/// The fold of forty columns by arrays.
+fn folded<T: Element>(rows: &[Vec<T>], by: &Fold) -> Vec<u64> {
     let rows: Vec<&[T]> = rows.iter().map(Vec::as_slice).collect();
     let (mut lines, mut out) = (vec![Line([T::TOP; WIDTH]); by.selection.lines], vec![T::from_f64(1.0); 40]);
     let work = Work { rows: &rows, start: 0, by, lines: &mut lines, out: &mut out };
     let finite = match by.selection.size {
-        SORTED => fold_block::<T, V, SORTED>(work),
-        10 => fold_block::<T, V, 10>(work),
-        16 => fold_block::<T, V, 16>(work),
-        20 => fold_block::<T, V, 20>(work),
+        SORTED => fold_block::<T, _, SORTED>(Portable, work),
+        10 => fold_block::<T, _, 10>(Portable, work),
+        16 => fold_block::<T, _, 16>(Portable, work),
+        20 => fold_block::<T, _, 20>(Portable, work),
         size => panic!("no blocks of {size} rows"),
     };
     assert!(finite);
     out.into_iter().map(|v| v.to_f64().to_bits()).collect()
 }
 
-fn arrays_fold_as_registers_do<T: Element>()
-where
-    vector::Portable<T::Key>: vector::Vector<T>,
-{
+fn arrays_fold_as_registers_do<T: Element>() {
     let mut words = Words(3);
     for n in [1, 5, 16, 17, 70, 100, 300] {
         let rows = words.rows::<T>(n, 40);
@@ -384,9 +383,9 @@ where
         folds.extend(
             selection::SIZES.map(|size| Fold { selection: Selection::new(n, &ranks, size), around: None }),
         );
-        let means = folded::<T, vector::Portable<T::Key>>(&rows, &folds[1]);
+        let means = folded(&rows, &folds[1]);
         for by in folds {
-            let arrays = folded::<T, vector::Portable<T::Key>>(&rows, &by);
+            let arrays = folded(&rows, &by);
             let registers = fold_columns(&stack(&rows), &by).unwrap();
             let registers: Vec<u64> = registers.into_iter().map(|v| v.to_f64().to_bits()).collect();
             assert_eq!(registers, arrays, "{n} rows, {by:?}");

@@ -2,182 +2,194 @@
 
 use super::number::Number;
 use super::{Line, WIDTH};
+use sottovoce_core::lanes::Portable;
 
-/// Some of the columns of a [`Line`], in one register or an array.
-pub(super) trait Vector<T: Number>: Copy {
+/// Proof that this CPU has one kind of vectors, and what they do. A vector holds some of the columns of a [`Line`].
+pub(super) trait Vectors<T: Number>: Copy {
     /// Vectors in a line.
     const PARTS: usize;
+    /// Columns of a vector.
+    const COLUMNS: usize = WIDTH / Self::PARTS;
+    /// A register, or an array.
+    type Vector: Copy;
     /// The largest key in every column.
-    fn top() -> Self;
+    fn top(self) -> Self::Vector;
     /// Vector `part` of the keys of numbers.
-    fn keys(values: &[T; WIDTH], part: usize) -> Self;
+    fn keys(self, values: &[T; WIDTH], part: usize) -> Self::Vector;
     /// Vector `part` of a line.
-    fn load(line: &Line<T::Key>, part: usize) -> Self;
+    fn load(self, line: &Line<T::Key>, part: usize) -> Self::Vector;
     /// Writes vector `part` of a line.
-    fn store(self, line: &mut Line<T::Key>, part: usize);
+    fn store(self, v: Self::Vector, line: &mut Line<T::Key>, part: usize);
     /// The smaller of each column.
-    fn smaller(self, other: Self) -> Self;
+    fn smaller(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The larger of each column.
-    fn larger(self, other: Self) -> Self;
+    fn larger(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// The smaller and the larger of each column.
     #[inline(always)]
-    fn sort2(self, other: Self) -> (Self, Self) {
-        (self.smaller(other), self.larger(other))
+    fn sort2(self, a: Self::Vector, b: Self::Vector) -> (Self::Vector, Self::Vector) {
+        (self.smaller(a, b), self.larger(a, b))
     }
     /// The columns as `f64`, or as many integers of 64 bits.
     type Wide: Copy;
     /// Vector `part` of sixteen numbers.
-    fn wide(numbers: &[f64; WIDTH], part: usize) -> Self::Wide;
+    fn wide(self, numbers: &[f64; WIDTH], part: usize) -> Self::Wide;
     /// Adds the bits of `numbers * scale + round` to the integers `sums`. The scale counts for numbers that have one,
     /// see [`Number::scale`].
-    fn add_bits(self, sums: &mut Self::Wide, scale: &Self::Wide, round: &Self::Wide);
+    fn add_bits(self, numbers: Self::Vector, sums: &mut Self::Wide, scale: &Self::Wide, round: &Self::Wide);
     /// Writes vector `part` of the integers.
-    fn store_bits(sums: &Self::Wide, to: &mut [i64; WIDTH], part: usize);
+    fn store_bits(self, sums: &Self::Wide, to: &mut [i64; WIDTH], part: usize);
     /// Asks for the cache line at an address, which may be any.
-    fn prefetch(from: *const T);
+    fn prefetch(self, from: *const T);
 }
 
-/// Four columns as an array: for every CPU, and what the others are held against.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Portable<K>([K; 4]);
-
-impl<T: Number> Vector<T> for Portable<T::Key> {
+/// Four columns as an array.
+impl<T: Number> Vectors<T> for Portable {
     const PARTS: usize = WIDTH / 4;
+    type Vector = [T::Key; 4];
     #[inline(always)]
-    fn top() -> Self {
-        Self([T::TOP; 4])
+    fn top(self) -> [T::Key; 4] {
+        [T::TOP; 4]
     }
     #[inline(always)]
-    fn keys(values: &[T; WIDTH], part: usize) -> Self {
-        Self(std::array::from_fn(|i| values[4 * part + i].key()))
+    fn keys(self, values: &[T; WIDTH], part: usize) -> [T::Key; 4] {
+        std::array::from_fn(|i| values[4 * part + i].key())
     }
     #[inline(always)]
-    fn load(line: &Line<T::Key>, part: usize) -> Self {
-        Self(std::array::from_fn(|i| line.0[4 * part + i]))
+    fn load(self, line: &Line<T::Key>, part: usize) -> [T::Key; 4] {
+        std::array::from_fn(|i| line.0[4 * part + i])
     }
     #[inline(always)]
-    fn store(self, line: &mut Line<T::Key>, part: usize) {
-        line.0[4 * part..][..4].copy_from_slice(&self.0);
+    fn store(self, v: [T::Key; 4], line: &mut Line<T::Key>, part: usize) {
+        line.0[4 * part..][..4].copy_from_slice(&v);
     }
     #[inline(always)]
-    fn smaller(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i].min(other.0[i])))
+    fn smaller(self, a: [T::Key; 4], b: [T::Key; 4]) -> [T::Key; 4] {
+        std::array::from_fn(|i| a[i].min(b[i]))
     }
     #[inline(always)]
-    fn larger(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i].max(other.0[i])))
+    fn larger(self, a: [T::Key; 4], b: [T::Key; 4]) -> [T::Key; 4] {
+        std::array::from_fn(|i| a[i].max(b[i]))
     }
     type Wide = [f64; 4];
     #[inline(always)]
-    fn wide(numbers: &[f64; WIDTH], part: usize) -> [f64; 4] {
+    fn wide(self, numbers: &[f64; WIDTH], part: usize) -> [f64; 4] {
         std::array::from_fn(|i| numbers[4 * part + i])
     }
     #[inline(always)]
-    fn add_bits(self, sums: &mut [f64; 4], scale: &[f64; 4], round: &[f64; 4]) {
+    fn add_bits(self, numbers: [T::Key; 4], sums: &mut [f64; 4], scale: &[f64; 4], round: &[f64; 4]) {
         for i in 0..4 {
-            let rounded = T::value(self.0[i]) * scale[i] + round[i];
+            let rounded = T::value(numbers[i]) * scale[i] + round[i];
             sums[i] = f64::from_bits(sums[i].to_bits().wrapping_add(rounded.to_bits()));
         }
     }
     #[inline(always)]
-    fn store_bits(sums: &[f64; 4], to: &mut [i64; WIDTH], part: usize) {
+    fn store_bits(self, sums: &[f64; 4], to: &mut [i64; WIDTH], part: usize) {
         for i in 0..4 {
             to[4 * part + i] = sums[i].to_bits() as i64;
         }
     }
     #[inline(always)]
-    fn prefetch(_: *const T) {}
+    fn prefetch(self, _: *const T) {}
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Avx2, Avx512};
-
-#[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Line, Vector, WIDTH};
+    use super::{Line, Vectors, WIDTH};
+    use sottovoce_core::lanes::{Avx2, Avx512};
     use std::arch::x86_64::*;
-    use std::marker::PhantomData;
 
-    /// One register of AVX-512. Only code that has asked the CPU names it.
-    #[derive(Debug, Clone, Copy)]
-    pub(in super::super) struct Avx512<K>(__m512i, PhantomData<K>);
-
-    /// One register of AVX2. Only code that has asked the CPU names it.
-    #[derive(Debug, Clone, Copy)]
-    pub(in super::super) struct Avx2<K>(__m256i, PhantomData<K>);
-
-    // SAFETY of these implementations: values of the types exist only in functions that are reached after the CPU was
-    // asked for their features; loads and stores are unaligned and stay inside the line, because `part < PARTS`; a
-    // prefetch does nothing that could be noticed.
-    macro_rules! vector {
+    // SAFETY of these implementations: each takes the proof that the CPU has the features; loads and stores are unaligned
+    // and stay inside the line, because `part < PARTS`; a prefetch does nothing that could be noticed.
+    macro_rules! vectors {
         (
-            $vector:ident, $float:ty, $key:ty, $set1:ident, $load:ident, $store:ident,
+            $proof:ty, $vector:ty, $float:ty, $key:ty, $set1:ident, $load:ident, $store:ident,
             $flip:expr, $smaller:expr, $larger:expr,
             [$double:ty; $doubles:literal], $load_pd:ident, $store_pd:ident, $widen:expr, $add_bits:expr
         ) => {
-            impl Vector<$float> for $vector<$key> {
-                const PARTS: usize = size_of::<Line<$key>>() / size_of::<Self>();
+            impl Vectors<$float> for $proof {
+                const PARTS: usize = size_of::<Line<$key>>() / size_of::<$vector>();
+                type Vector = $vector;
                 #[inline(always)]
-                fn top() -> Self {
+                fn top(self) -> $vector {
                     // SAFETY: as said above the implementations.
-                    Self(unsafe { $set1(<$key>::MAX) }, PhantomData)
+                    unsafe { $set1(<$key>::MAX) }
                 }
                 #[inline(always)]
-                fn keys(values: &[$float; WIDTH], part: usize) -> Self {
-                    let from = values[part * (WIDTH / Self::PARTS)..][..WIDTH / Self::PARTS].as_ptr();
+                fn keys(self, values: &[$float; WIDTH], part: usize) -> $vector {
+                    let from = values[part * <Self as Vectors<$float>>::COLUMNS..]
+                        [..<Self as Vectors<$float>>::COLUMNS]
+                        .as_ptr();
                     // SAFETY: as said above the implementations.
-                    Self(unsafe { $flip($load(from.cast())) }, PhantomData)
+                    unsafe { $flip($load(from.cast())) }
                 }
                 #[inline(always)]
-                fn load(line: &Line<$key>, part: usize) -> Self {
-                    let from = line.0[part * (WIDTH / Self::PARTS)..][..WIDTH / Self::PARTS].as_ptr();
+                fn load(self, line: &Line<$key>, part: usize) -> $vector {
+                    let from = line.0[part * <Self as Vectors<$float>>::COLUMNS..]
+                        [..<Self as Vectors<$float>>::COLUMNS]
+                        .as_ptr();
                     // SAFETY: as said above the implementations.
-                    Self(unsafe { $load(from.cast()) }, PhantomData)
+                    unsafe { $load(from.cast()) }
                 }
                 #[inline(always)]
-                fn store(self, line: &mut Line<$key>, part: usize) {
-                    let to = line.0[part * (WIDTH / Self::PARTS)..][..WIDTH / Self::PARTS].as_mut_ptr();
+                fn store(self, v: $vector, line: &mut Line<$key>, part: usize) {
+                    let to = line.0[part * <Self as Vectors<$float>>::COLUMNS..]
+                        [..<Self as Vectors<$float>>::COLUMNS]
+                        .as_mut_ptr();
                     // SAFETY: as said above the implementations.
-                    unsafe { $store(to.cast(), self.0) }
+                    unsafe { $store(to.cast(), v) }
                 }
                 #[inline(always)]
-                fn smaller(self, other: Self) -> Self {
+                fn smaller(self, a: $vector, b: $vector) -> $vector {
                     // SAFETY: as said above the implementations.
-                    Self(unsafe { $smaller(self.0, other.0) }, PhantomData)
+                    unsafe { $smaller(a, b) }
                 }
                 #[inline(always)]
-                fn larger(self, other: Self) -> Self {
+                fn larger(self, a: $vector, b: $vector) -> $vector {
                     // SAFETY: as said above the implementations.
-                    Self(unsafe { $larger(self.0, other.0) }, PhantomData)
+                    unsafe { $larger(a, b) }
                 }
                 type Wide = [$double; $doubles];
                 #[inline(always)]
-                fn wide(numbers: &[f64; WIDTH], part: usize) -> Self::Wide {
-                    let from = &numbers[part * (WIDTH / Self::PARTS)..][..WIDTH / Self::PARTS];
-                    let each = WIDTH / Self::PARTS / $doubles;
+                fn wide(self, numbers: &[f64; WIDTH], part: usize) -> Self::Wide {
+                    let from = &numbers[part * <Self as Vectors<$float>>::COLUMNS..]
+                        [..<Self as Vectors<$float>>::COLUMNS];
                     // SAFETY: as said above the implementations; a register takes as many numbers as are left.
-                    std::array::from_fn(|i| unsafe { $load_pd(from[i * each..][..each].as_ptr()) })
+                    let first = unsafe { $load_pd(from.as_ptr()) };
+                    let mut wide = [first; $doubles];
+                    for (wide, from) in wide.iter_mut().zip(from.chunks_exact(from.len() / $doubles)) {
+                        // SAFETY: as above.
+                        *wide = unsafe { $load_pd(from.as_ptr()) };
+                    }
+                    wide
                 }
                 #[inline(always)]
-                fn add_bits(self, sums: &mut Self::Wide, scale: &Self::Wide, round: &Self::Wide) {
+                fn add_bits(
+                    self,
+                    numbers: $vector,
+                    sums: &mut Self::Wide,
+                    scale: &Self::Wide,
+                    round: &Self::Wide,
+                ) {
                     // SAFETY: as said above the implementations.
-                    let numbers: Self::Wide = unsafe { $widen($flip(self.0)) };
+                    let numbers: Self::Wide = unsafe { $widen($flip(numbers)) };
                     for i in 0..$doubles {
                         // SAFETY: as said above the implementations.
                         sums[i] = unsafe { $add_bits(sums[i], numbers[i], scale[i], round[i]) };
                     }
                 }
                 #[inline(always)]
-                fn store_bits(sums: &Self::Wide, to: &mut [i64; WIDTH], part: usize) {
-                    let to = &mut to[part * (WIDTH / Self::PARTS)..][..WIDTH / Self::PARTS];
-                    let each = WIDTH / Self::PARTS / $doubles;
-                    for (to, sums) in to.chunks_exact_mut(each).zip(sums) {
+                fn store_bits(self, sums: &Self::Wide, to: &mut [i64; WIDTH], part: usize) {
+                    let to = &mut to[part * <Self as Vectors<$float>>::COLUMNS..]
+                        [..<Self as Vectors<$float>>::COLUMNS];
+                    for (to, sums) in
+                        to.chunks_exact_mut(<Self as Vectors<$float>>::COLUMNS / $doubles).zip(sums)
+                    {
                         // SAFETY: as said above the implementations; a register fills as many numbers as are left.
                         unsafe { $store_pd(to.as_mut_ptr().cast(), *sums) }
                     }
                 }
                 #[inline(always)]
-                fn prefetch(from: *const $float) {
+                fn prefetch(self, from: *const $float) {
                     // SAFETY: as said above the implementations.
                     unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
                 }
@@ -190,8 +202,9 @@ mod x86 {
 
     // Keys and numbers are made from each other by the same operation, see `Number::key`. Written with masks, the
     // compiler would make a slower one of it.
-    vector!(
+    vectors!(
         Avx512,
+        __m512i,
         f32,
         i32,
         _mm512_set1_epi32,
@@ -212,8 +225,9 @@ mod x86 {
             _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(sum), bits))
         }
     );
-    vector!(
+    vectors!(
         Avx512,
+        __m512i,
         f64,
         i64,
         _mm512_set1_epi64,
@@ -231,8 +245,9 @@ mod x86 {
             _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(sum), bits))
         }
     );
-    vector!(
+    vectors!(
         Avx2,
+        __m256i,
         f32,
         i32,
         _mm256_set1_epi32,
@@ -253,8 +268,9 @@ mod x86 {
             _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(sum), bits))
         }
     );
-    vector!(
+    vectors!(
         Avx2,
+        __m256i,
         f64,
         i64,
         _mm256_set1_epi64x,

@@ -2,7 +2,7 @@
 
 use super::{FARTHEST, bounded};
 use sottovoce_core::dispatch;
-use sottovoce_core::lanes::{LANES, Lanes, fold};
+use sottovoce_core::lanes::{Columns as _, LANES, Lanes, fold};
 use std::ops::Range;
 
 /// Coordinates in a block: those of a hundred rows of `f32` lie in the second cache.
@@ -40,40 +40,44 @@ pub trait Distances: Copy {
 pub(super) trait Columns: Copy {
     /// As they lie in memory.
     type Chunk;
-    fn zero() -> Self;
-    fn load(from: &Self::Chunk) -> Self;
-    fn add(self, other: Self) -> Self;
-    fn squared_difference(self, other: Self) -> Self;
+    /// As they lie in registers.
+    type Moved: Copy;
+    fn zero(self) -> Self::Moved;
+    fn load(self, from: &Self::Chunk) -> Self::Moved;
+    fn add(self, a: Self::Moved, b: Self::Moved) -> Self::Moved;
+    fn squared_difference(self, a: Self::Moved, b: Self::Moved) -> Self::Moved;
     /// The sum of all.
-    fn fold(self) -> f64;
+    fn fold(self, of: Self::Moved) -> f64;
 }
 
+/// Sixteen `f32`.
 #[derive(Clone, Copy)]
-pub(super) struct Floats<L>(L);
+pub(super) struct Floats<L>(pub(super) L);
 
 impl<L: Lanes> Columns for Floats<L> {
     type Chunk = [f32; LANES];
+    type Moved = L::Columns;
     #[inline(always)]
-    fn zero() -> Self {
-        Self(L::splat(0.0))
+    fn zero(self) -> L::Columns {
+        self.0.splat(0.0)
     }
     #[inline(always)]
-    fn load(from: &[f32; LANES]) -> Self {
-        Self(L::load(from))
+    fn load(self, from: &[f32; LANES]) -> L::Columns {
+        self.0.load(from)
     }
     #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(self.0.add(other.0))
+    fn add(self, a: L::Columns, b: L::Columns) -> L::Columns {
+        a.add(b)
     }
     #[inline(always)]
-    fn squared_difference(self, other: Self) -> Self {
-        let difference = self.0.sub(other.0);
-        Self(difference.mul(difference))
+    fn squared_difference(self, a: L::Columns, b: L::Columns) -> L::Columns {
+        let difference = a.sub(b);
+        difference.mul(difference)
     }
     #[inline(always)]
-    fn fold(self) -> f64 {
+    fn fold(self, of: L::Columns) -> f64 {
         let mut columns = [0.0; LANES];
-        self.0.store(&mut columns);
+        of.store(&mut columns);
         fold(columns.map(f64::from))
     }
 }
@@ -82,72 +86,100 @@ impl<L: Lanes> Columns for Floats<L> {
 const DOUBLES: usize = LANES / 2;
 
 #[derive(Clone, Copy)]
-struct Doubles([f64; DOUBLES]);
+struct Doubles;
 
 impl Columns for Doubles {
     type Chunk = [f64; DOUBLES];
+    type Moved = [f64; DOUBLES];
     #[inline(always)]
-    fn zero() -> Self {
-        Self([0.0; DOUBLES])
+    fn zero(self) -> [f64; DOUBLES] {
+        [0.0; DOUBLES]
     }
     #[inline(always)]
-    fn load(from: &[f64; DOUBLES]) -> Self {
-        Self(*from)
+    fn load(self, from: &[f64; DOUBLES]) -> [f64; DOUBLES] {
+        *from
     }
     #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    fn add(self, mut a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [f64; DOUBLES] {
+        for i in 0..DOUBLES {
+            a[i] += b[i];
+        }
+        a
     }
     #[inline(always)]
-    fn squared_difference(self, other: Self) -> Self {
-        Self(std::array::from_fn(|i| (self.0[i] - other.0[i]) * (self.0[i] - other.0[i])))
+    fn squared_difference(self, mut a: [f64; DOUBLES], b: [f64; DOUBLES]) -> [f64; DOUBLES] {
+        for i in 0..DOUBLES {
+            a[i] = (a[i] - b[i]) * (a[i] - b[i]);
+        }
+        a
     }
     #[inline(always)]
-    fn fold(self) -> f64 {
-        fold(self.0)
+    fn fold(self, of: [f64; DOUBLES]) -> f64 {
+        fold(of)
     }
 }
 
-type Tile<C> = [[C; WIDE]; TALL];
+type Tile<T> = [[T; WIDE]; TALL];
+
+// Loops over columns are written out: closures are compiled without the features of the CPU.
 
 /// Squared distances of each of `a` to each of `b`, all of the same length.
 #[inline(always)]
-pub(super) fn tile<C: Columns>(a: [&[C::Chunk]; TALL], b: [&[C::Chunk]; WIDE]) -> [[f64; WIDE]; TALL] {
+pub(super) fn tile<C: Columns>(columns: C, a: [&[C::Chunk]; TALL], b: [&[C::Chunk]; WIDE]) -> Tile<f64> {
     let (a, b) = (a.map(|row| row.as_chunks::<RUN>()), b.map(|row| row.as_chunks::<RUN>()));
-    let mut total = [[C::zero(); WIDE]; TALL];
+    let mut total = [[columns.zero(); WIDE]; TALL];
     for start in (0..a[0].0.len()).step_by(GROUP) {
-        let mut group = [[C::zero(); WIDE]; TALL];
+        let mut group = [[columns.zero(); WIDE]; TALL];
         for at in start..a[0].0.len().min(start + GROUP) {
             // Arrays, so that the loop inside has no bounds to check.
-            group = added(group, run(a.map(|row| &row.0[at][..]), b.map(|row| &row.0[at][..])));
+            let run = run(columns, a.map(|row| &row.0[at][..]), b.map(|row| &row.0[at][..]));
+            group = added(columns, group, run);
         }
-        total = added(total, group);
+        total = added(columns, total, group);
     }
-    total = added(total, run(a.map(|row| row.1), b.map(|row| row.1)));
-    total.map(|row| row.map(C::fold))
+    total = added(columns, total, run(columns, a.map(|row| row.1), b.map(|row| row.1)));
+    let mut sums = [[0.0; WIDE]; TALL];
+    for i in 0..TALL {
+        for j in 0..WIDE {
+            sums[i][j] = columns.fold(total[i][j]);
+        }
+    }
+    sums
 }
 
 /// Up to [`RUN`] terms. Tiles go from step to step as values: what is borrowed would be stored each time.
 #[inline(always)]
-fn run<C: Columns>(a: [&[C::Chunk]; TALL], b: [&[C::Chunk]; WIDE]) -> Tile<C> {
-    let mut sums = [[C::zero(); WIDE]; TALL];
+fn run<C: Columns>(columns: C, a: [&[C::Chunk]; TALL], b: [&[C::Chunk]; WIDE]) -> Tile<C::Moved> {
+    let mut sums = [[columns.zero(); WIDE]; TALL];
     for step in 0..a[0].len() {
-        let (own, met) = (a.map(|row| C::load(&row[step])), b.map(|row| C::load(&row[step])));
-        let terms = own.map(|own| met.map(|met| own.squared_difference(met)));
-        sums = added(sums, terms);
+        let mut met = [columns.zero(); WIDE];
+        for j in 0..WIDE {
+            met[j] = columns.load(&b[j][step]);
+        }
+        for i in 0..TALL {
+            let own = columns.load(&a[i][step]);
+            for j in 0..WIDE {
+                sums[i][j] = columns.add(sums[i][j], columns.squared_difference(own, met[j]));
+            }
+        }
     }
     sums
 }
 
 #[inline(always)]
-fn added<C: Columns>(a: Tile<C>, b: Tile<C>) -> Tile<C> {
-    std::array::from_fn(|i| std::array::from_fn(|j| a[i][j].add(b[i][j])))
+fn added<C: Columns>(columns: C, mut a: Tile<C::Moved>, b: Tile<C::Moved>) -> Tile<C::Moved> {
+    for i in 0..TALL {
+        for j in 0..WIDE {
+            a[i][j] = columns.add(a[i][j], b[i][j]);
+        }
+    }
+    a
 }
 
 macro_rules! distances {
-    ($float:ty, $columns:ty, $width:expr, $add:ident, $inner:ident, $squared:ident, $trusted:expr) => {
+    ($float:ty, $columns:expr, $width:expr, $add:ident, $inner:ident, $squared:ident, $trusted:expr) => {
         dispatch! {
-            fn $add<L>(block: Block<'_, $float>, sums: &mut [f64]) {
+            fn $add<L>(lanes: L, block: Block<'_, $float>, sums: &mut [f64]) {
                 let Block { rows, range, band } = block;
                 let last = rows.len() - 1;
                 let chunks = |i: usize| rows[i.min(last)][range.clone()].as_chunks::<{ $width }>().0;
@@ -155,7 +187,7 @@ macro_rules! distances {
                     let a: [_; TALL] = std::array::from_fn(|i| chunks(top + i));
                     for left in (top + 1..rows.len()).step_by(WIDE) {
                         let b: [_; WIDE] = std::array::from_fn(|j| chunks(left + j));
-                        let squared = tile::<$columns>(a, b);
+                        let squared = tile($columns(lanes), a, b);
                         // Tiles on the diagonal and at the edge have more than is asked for.
                         for (i, squared) in (top..band.end).zip(squared) {
                             for (j, squared) in (left..rows.len()).zip(squared) {
@@ -178,7 +210,7 @@ macro_rules! distances {
             }
         }
         dispatch! {
-            fn $inner<L>(a: &[$float], b: &[$float]) -> f64 {
+            fn $inner(a: &[$float], b: &[$float]) -> f64 {
                 #[inline(always)]
                 fn product(a: $float, b: $float) -> f64 {
                     f64::from(a) * f64::from(b)
@@ -187,7 +219,7 @@ macro_rules! distances {
             }
         }
         dispatch! {
-            fn $squared<L>(a: &[$float], b: &[$float]) -> f64 {
+            fn $squared(a: &[$float], b: &[$float]) -> f64 {
                 #[inline(always)]
                 fn square(a: $float, b: $float) -> f64 {
                     let difference = f64::from(a) - f64::from(b);
@@ -233,6 +265,5 @@ fn sum<T: Copy>(a: &[T], b: &[T], of: impl Fn(T, T) -> f64) -> f64 {
 
 // Squares of f32 below 2^-126 lose digits: at most 2^-150 for each coordinate, nothing beside a sum of 2^-90. Squares
 // above 2^128 make the sum infinite (and the sum of the stripes the farthest).
-distances!(f32, Floats<L>, LANES, add_f32, inner_f32, squared_f32, |sum: f64| (8e-28..FARTHEST)
-    .contains(&sum));
-distances!(f64, Doubles, DOUBLES, add_f64, inner_f64, squared_f64, |_| true);
+distances!(f32, Floats, LANES, add_f32, inner_f32, squared_f32, |sum: f64| (8e-28..FARTHEST).contains(&sum));
+distances!(f64, (|_| Doubles), DOUBLES, add_f64, inner_f64, squared_f64, |_| true);

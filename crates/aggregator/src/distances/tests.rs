@@ -173,13 +173,13 @@ fn every_instruction_set_gives_the_same_bits() {
         let rows = drawn::<f32>(7, 6, d, 1.0, 1.0);
         let chunks: Vec<_> = rows.iter().map(|r| r.as_chunks::<LANES>().0).collect();
         let (tall, wide) = ([chunks[0], chunks[1], chunks[2], chunks[3]], [chunks[4], chunks[5]]);
-        let plain = kernels::tile::<Floats<Portable>>(tall, wide);
+        let plain = kernels::tile(Floats(Portable), tall, wide);
         let pairs = Pairwise::of(&stack(&rows));
         for (i, plain) in plain.iter().enumerate() {
             assert_eq!(plain.map(f64::to_bits), [pairs.from(i)[4].to_bits(), pairs.from(i)[5].to_bits()]);
         }
         #[cfg(target_arch = "x86_64")]
-        assert_eq!(plain, kernels::tile::<Floats<sottovoce_core::lanes::Sse2>>(tall, wide));
+        assert_eq!(plain, kernels::tile(Floats(sottovoce_core::lanes::Sse2), tall, wide));
     }
 }
 

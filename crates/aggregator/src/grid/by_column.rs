@@ -25,43 +25,70 @@ pub(crate) fn combine<T: Element>(rows: &[&[T]], coefficients: &[f64], divisor: 
     let most = coefficients.iter().fold(0.0, |most: f64, c| most.max(c.abs()));
     let factor = power_of_two(Grid::exponent(most).clamp(-900, 900));
     let coefficients: Vec<f64> = coefficients.iter().map(|c| c / factor).collect();
-    let room = Grid::room(rows.len());
     let width = (CACHED / (rows.len() * size_of::<T>())).clamp(*COLUMNS.start(), *COLUMNS.end());
     let finite: Vec<bool> = out
         .par_chunks_mut(width)
         .enumerate()
         .map_init(
-            || (vec![0; width], vec![0.0; width], vec![0; width]),
-            |(largest, scales, sums), (block, out)| {
+            || Scratch::new(width),
+            |scratch, (block, out)| {
                 let range = block * width..block * width + out.len();
-                let (largest, scales, sums) =
-                    (&mut largest[..out.len()], &mut scales[..out.len()], &mut sums[..out.len()]);
-                largest.fill(0);
-                for (row, coefficient) in rows.iter().zip(&coefficients) {
-                    magnitudes(largest, &row[range.clone()], *coefficient);
-                }
-                let finite = largest.iter().all(|bits| f64::from_bits(*bits).is_finite());
-                for (scale, bits) in scales.iter_mut().zip(&*largest) {
-                    let exponent = Grid::exponent(f64::from_bits(*bits));
-                    *scale = power_of_two((room - exponent).clamp(-1000, 900));
-                }
-                sums.fill(0);
-                for (row, coefficient) in rows.iter().zip(&coefficients) {
-                    add(sums, &row[range.clone()], scales, *coefficient);
-                }
-                for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales) {
-                    *out = T::from_f64(*sum as f64 / divisor / *scale * factor);
-                }
-                finite
+                let pieces = rows.iter().map(|row| &row[range.clone()]).zip(coefficients.iter().copied());
+                scratch.combine(pieces, divisor, factor, out)
             },
         )
         .collect();
     finite.into_iter().all(|finite| finite)
 }
 
+/// What a block of columns needs: the largest magnitude of a product, the units in 1, and the sum of each column.
+pub(crate) struct Scratch {
+    largest: Vec<u64>,
+    scales: Vec<f64>,
+    sums: Vec<i64>,
+}
+
+impl Scratch {
+    /// For up to that many columns.
+    pub(crate) fn new(columns: usize) -> Self {
+        Self { largest: vec![0; columns], scales: vec![0.0; columns], sums: vec![0; columns] }
+    }
+
+    /// `out[j] = factor · Σᵢ coefficients[i] · rows[i][j] / divisor`, rows as long as `out`, the factor a power of two and
+    /// coefficients of at most 1. False, and `out` is nothing, if a value is not finite.
+    pub(crate) fn combine<'a, T: Element>(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = (&'a [T], f64)> + Clone,
+        divisor: f64,
+        factor: f64,
+        out: &mut [T],
+    ) -> bool {
+        let room = Grid::room(rows.len());
+        let largest = &mut self.largest[..out.len()];
+        let (scales, sums) = (&mut self.scales[..out.len()], &mut self.sums[..out.len()]);
+        largest.fill(0);
+        for (row, coefficient) in rows.clone() {
+            magnitudes(largest, row, coefficient);
+        }
+        let finite = largest.iter().all(|bits| f64::from_bits(*bits).is_finite());
+        for (scale, bits) in scales.iter_mut().zip(&*largest) {
+            let exponent = Grid::exponent(f64::from_bits(*bits));
+            *scale = power_of_two((room - exponent).clamp(-1000, 900));
+        }
+        sums.fill(0);
+        for (row, coefficient) in rows {
+            add(sums, row, scales, coefficient);
+        }
+        for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales) {
+            *out = T::from_f64(*sum as f64 / divisor / *scale * factor);
+        }
+        finite
+    }
+}
+
 dispatch! {
     /// The largest magnitude of a product in each column, as bits: infinity and NaN lie above all numbers.
-    fn magnitudes<L, T: Element>(largest: &mut [u64], values: &[T], coefficient: f64) {
+    fn magnitudes<T: Element>(largest: &mut [u64], values: &[T], coefficient: f64) {
         for (largest, value) in largest.iter_mut().zip(values) {
             let value = value.to_f64();
             let [own, product] = [value, value * coefficient].map(|v| v.to_bits() & (u64::MAX >> 1));
@@ -73,7 +100,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn add<L, T: Element>(sums: &mut [i64], values: &[T], scales: &[f64], coefficient: f64) {
+    fn add<T: Element>(sums: &mut [i64], values: &[T], scales: &[f64], coefficient: f64) {
         for ((sum, value), scale) in sums.iter_mut().zip(values).zip(scales) {
             let rounded = (value.to_f64() * scale * coefficient + ROUND).to_bits() as i64;
             *sum = sum.wrapping_add(rounded.wrapping_sub(ROUND.to_bits() as i64));

@@ -72,7 +72,6 @@ fn plain<const LOOK: bool>(sums: &mut [i64], from: &Rows<'_, '_>, start: usize) 
 mod x86 {
     use super::{ROUND, Rows, TOGETHER, plain};
     use std::arch::x86_64::*;
-    use std::array;
 
     /// What the bits of [`ROUND`] come to, added once for each row.
     fn excess(from: &Rows<'_, '_>) -> i64 {
@@ -105,8 +104,9 @@ mod x86 {
         for block in 0..blocks {
             let at = sums[16 * block..16 * block + 16].as_mut_ptr();
             // SAFETY: `at` points to sixteen sums; unaligned loads.
-            let both = unsafe { [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(8).cast())] };
-            let mut both = both.map(|sums| _mm512_sub_epi64(sums, excess));
+            let [low, high] =
+                unsafe { [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(8).cast())] };
+            let mut both = [_mm512_sub_epi64(low, excess), _mm512_sub_epi64(high, excess)];
             for ((row, factor), ahead) in from.rows.iter().zip(from.factors).zip(ahead) {
                 ask::<LOOK>(ahead.wrapping_add(64 * block));
                 // SAFETY: 64 bytes from here on lie inside the row, as the caller promises; unaligned loads.
@@ -150,9 +150,11 @@ mod x86 {
         let mut largest = [_mm256_setzero_si256(); 2];
         for block in 0..blocks {
             let at = sums[16 * block..16 * block + 16].as_mut_ptr().cast::<__m256i>();
-            // SAFETY: `at` points to sixteen sums; unaligned loads.
-            let four: [_; 4] = array::from_fn(|i| unsafe { _mm256_loadu_si256(at.add(i)) });
-            let mut four = four.map(|sums| _mm256_sub_epi64(sums, excess));
+            let mut four = [_mm256_setzero_si256(); 4];
+            for (i, sums) in four.iter_mut().enumerate() {
+                // SAFETY: `at` points to sixteen sums; unaligned loads.
+                *sums = _mm256_sub_epi64(unsafe { _mm256_loadu_si256(at.add(i)) }, excess);
+            }
             for ((row, factor), ahead) in from.rows.iter().zip(from.factors).zip(ahead) {
                 ask::<LOOK>(ahead.wrapping_add(64 * block));
                 // SAFETY: 64 bytes from here on lie inside the row, as the caller promises; unaligned loads.

@@ -76,7 +76,7 @@ impl Products for f64 {
 }
 
 dispatch! {
-    fn quotients_f32<L>(sums: &[i64], divisor: f64, unit: f64, out: &mut [f32]) {
+    fn quotients_f32(sums: &[i64], divisor: f64, unit: f64, out: &mut [f32]) {
         for (out, sum) in out.iter_mut().zip(sums) {
             *out = (*sum as f64 / divisor * unit) as f32;
         }
@@ -84,7 +84,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn quotients_f64<L>(sums: &[i64], divisor: f64, unit: f64, out: &mut [f64]) {
+    fn quotients_f64(sums: &[i64], divisor: f64, unit: f64, out: &mut [f64]) {
         for (out, sum) in out.iter_mut().zip(sums) {
             *out = *sum as f64 / divisor * unit;
         }
@@ -92,7 +92,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn largest_f64<L>(values: &[f64]) -> u64 {
+    fn largest_f64(values: &[f64]) -> u64 {
         let mut largest = 0u64;
         for v in values {
             let magnitude = v.to_bits() & (u64::MAX >> 1);
@@ -103,7 +103,7 @@ dispatch! {
 }
 
 dispatch! {
-    fn add_f64<L>(sums: &mut [i64], values: &[f64], factor: f64) {
+    fn add_f64(sums: &mut [i64], values: &[f64], factor: f64) {
         for (sum, value) in sums.iter_mut().zip(values) {
             let rounded = (value * factor + ROUND).to_bits() as i64;
             *sum = sum.wrapping_add(rounded.wrapping_sub(ROUND.to_bits() as i64));
@@ -155,7 +155,7 @@ impl Grid {
 
     /// Whether a grid for products up to `largest` is as fine as every column needs: that of the streaming sum is, for
     /// values of this type.
-    fn is_fine<T: Products>(largest: f64) -> bool {
+    pub(crate) fn is_fine<T: Products>(largest: f64) -> bool {
         T::PRECISION <= 24 && largest < 2048.0
     }
 }

@@ -43,7 +43,7 @@ impl<'s, 'a, T: Element> Measured<'s, 'a, T> {
 
     /// Largest magnitude of all products of a row and its coefficient. A row that hardly counts does not make the
     /// grid coarse for the others, however large it is.
-    fn largest_product(&self, coefficients: &[f64]) -> f64 {
+    pub(super) fn largest_product(&self, coefficients: &[f64]) -> f64 {
         self.magnitudes.iter().zip(coefficients).fold(0.0, |most, (m, c)| most.max(m * c.abs()))
     }
 

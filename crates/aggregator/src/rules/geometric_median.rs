@@ -61,7 +61,7 @@ pub trait Residuals: Products {
 macro_rules! residuals {
     ($float:ty, $name:ident) => {
         dispatch! {
-            fn $name<L>(row: &[$float], point: &[f64]) -> f64 {
+            fn $name(row: &[$float], point: &[f64]) -> f64 {
                 let mut sums = [0.0; COLUMNS];
                 let (rows, points) = (row.chunks_exact(COLUMNS), point.chunks_exact(COLUMNS));
                 let rest = rows.remainder().iter().zip(points.remainder());
