@@ -315,6 +315,33 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_not_finite_is_found_where_it_is_first() {
+        let l = layout();
+        let rows = |rows: &[u32]| Rows::Some(rows.into());
+        for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX] {
+            for (settled, at) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
+                let mut p = Params::from_values(l.clone(), vec![f32::MIN; 11]).unwrap();
+                if settled {
+                    p.settle(Params::row_sums);
+                }
+                // Twice, so that the first has to be named.
+                let held = rows(&[at / 2, 4]);
+                let mut values = vec![0.0; 5];
+                (values[at as usize % 2], values[4]) = (value, value);
+                p.add_scaled(1.0, &RowBlock::new(l.clone(), held.clone(), values).unwrap());
+                let found = (value != f32::MAX).then_some(at as usize);
+                for changed in [Rows::All, held] {
+                    let seen = p.first_not_finite(&changed);
+                    assert_eq!(seen.map(|(at, _)| at), found, "{value} {settled}");
+                    assert!(seen.is_none_or(|(_, v)| v == value || v.is_nan() && value.is_nan()));
+                }
+                let beside = p.first_not_finite(&rows(&[1])).map(|(at, _)| at);
+                assert_eq!(beside, found.filter(|_| !settled), "{value} {settled}");
+            }
+        }
+    }
+
+    #[test]
     fn digest_sees_every_bit() {
         let mut p = Params::zeros(layout());
         let zero = p.digest();
