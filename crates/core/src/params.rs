@@ -7,7 +7,6 @@ use crate::dispatch;
 use crate::layout::Layout;
 use crate::row_block::{RowBlock, Rows};
 use crate::row_sums::{RowSums, row_sum, row_sums};
-use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -57,18 +56,6 @@ impl Params {
     pub fn values_mut(&mut self) -> &mut [f32] {
         self.sums.forget();
         &mut self.values
-    }
-    /// The tensor of that name as a matrix.
-    pub fn tensor(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
-        let t = self.layout.tensor(name)?;
-        ArrayView2::from_shape((t.rows(), t.cols()), &self.values[t.range()]).ok()
-    }
-    /// The tensor of that name as a matrix, to be changed.
-    pub fn tensor_mut(&mut self, name: &str) -> Option<ArrayViewMut2<'_, f32>> {
-        self.sums.forget();
-        let t = self.layout.tensor(name)?;
-        let shape = (t.rows(), t.cols());
-        ArrayViewMut2::from_shape(shape, &mut self.values[t.range()]).ok()
     }
     /// Copies the values of `rows` (ascending) into `into`, one row after another; cost follows the rows.
     pub fn gather(&self, rows: &[u32], into: &mut Aligned) {
@@ -307,7 +294,7 @@ mod tests {
         p.values_mut()[3] = -0.0;
         p.add_scaled(1.0, &block(vec![1]));
         seen.push(settle(&mut p, true));
-        p.tensor_mut("bias").unwrap()[[0, 2]] = 9.0;
+        *p.values_mut().last_mut().unwrap() = 9.0;
         seen.push(settle(&mut p, true));
         for (i, a) in seen.iter().enumerate() {
             assert!(seen[..i].iter().all(|b| a != b), "{i}");
