@@ -384,7 +384,9 @@ fn a_task_is_a_client_with_its_examples() {
         let mut expected = vec![0.0; start.len()];
         let batch = Batch { examples: &data.examples, chosen: &chosen };
         model.gradient(&start, &batch, &mut expected, &mut Scratch::default());
-        for (g, e) in task.gradient(&start).iter().zip(&expected) {
+        let found = task.gradient(&start);
+        assert_eq!(found.len(), expected.len());
+        for (g, e) in found.iter().zip(&expected) {
             assert!((g - e).abs() <= 1e-5 * (1.0 + e.abs()), "{name}: {g} {e}");
         }
 
