@@ -14,6 +14,17 @@ fn stepped<T>(
     numbers: &[f32],
     see: impl FnOnce(&dyn Running, &[f32]) -> T,
 ) -> T {
+    steps(1, text, blocks, numbers, see)
+}
+
+/// The same step several times.
+fn steps<T>(
+    rounds: u64,
+    text: &str,
+    blocks: &[[f32; PARAMS]],
+    numbers: &[f32],
+    see: impl FnOnce(&dyn Running, &[f32]) -> T,
+) -> T {
     let config: AlgorithmConfig = serde_json::from_str(text).unwrap();
     let layout = Layout::new(&[("table", 3, 2), ("bias", 1, 2)]).unwrap();
     let mut params = Params::zeros(layout.clone());
@@ -22,23 +33,25 @@ fn stepped<T>(
     let block = |values: &[f32; PARAMS]| {
         Cow::Owned(RowBlock::new(layout.clone(), Rows::All, values.to_vec()).unwrap())
     };
-    let mean = Mean {
-        blocks: blocks.iter().map(block).collect(),
-        numbers: numbers.to_vec(),
-        weight: 35,
-        updates: 2,
-    };
-    running.step(&mut ServerCx {
-        params: &mut params,
-        mean,
-        stale: &[],
-        round: 0,
-        clients: 7,
-        join: &|first, second| {
-            first();
-            second();
-        },
-    });
+    for round in 0..rounds {
+        let mean = Mean {
+            blocks: blocks.iter().map(block).collect(),
+            numbers: numbers.to_vec(),
+            weight: 35,
+            updates: 2,
+        };
+        running.step(&mut ServerCx {
+            params: &mut params,
+            mean,
+            stale: &[],
+            round,
+            clients: 7,
+            join: &|first, second| {
+                first();
+                second();
+            },
+        });
+    }
     see(&*running, params.values())
 }
 
@@ -88,6 +101,22 @@ fn a_model_that_nobody_chose_stays() {
             }
         });
     }
+}
+
+/// Nor does an edge that nobody belongs to move the model: one of two edges takes half of the weight in either round of its
+/// own, 0.25 / 0.5 each, and the cloud takes over all of it. AFL leaves the model where the shares of a cohort are zero.
+#[test]
+fn a_share_of_zero_divides_nothing() {
+    let (zeros, quarters) = ([0.0; PARAMS], [0.25; PARAMS]);
+    let rounds = |text: &str, blocks: &[[f32; PARAMS]], numbers: &[f32], rounds| {
+        steps(rounds, text, blocks, numbers, |_, params| params.to_vec())
+    };
+    let edges = r#"{"kind":"hierarchical","edges":2,"cloud_every":2}"#;
+    assert_eq!(rounds(edges, &[zeros, quarters], &[0.0, 0.5], 2), [1.0; PARAMS]);
+    assert_eq!(rounds(edges, &[quarters, zeros], &[0.5, 0.0], 2), [1.0; PARAMS]);
+    let afl = r#"{"kind":"afl","lambda_lr":1}"#;
+    assert_eq!(rounds(afl, &[zeros], &[0.0; 8], 1), zeros);
+    assert_eq!(rounds(afl, &[quarters], &[0.5; 8], 1), [0.5; PARAMS]);
 }
 
 fn others(running: &dyn Running) -> &[Values] {

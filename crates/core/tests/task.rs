@@ -3,8 +3,8 @@
 
 use sottovoce_core::{
     Address, Adjust, Aggregate, Algorithm, Answer, AnyAlgorithm, Broadcast, Checksum, ClientError, ClientId,
-    Contents, Facts, Format, Layout, LocalTask, Mean, Params, Personal, Purpose, RowBlock, Rows, ServerCx,
-    StartCx, Summing, Trained, Transform, Values, state, transform,
+    Contents, Facts, Format, Layout, LocalTask, Mean, Params, Personal, Population, Purpose, RowBlock, Rows,
+    Sent, ServerCx, StartCx, Summing, Trained, Transform, Values, state, transform,
 };
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -305,6 +305,39 @@ fn an_algorithm_that_says_nothing_sends_its_delta_and_nothing_else() {
     assert_eq!([false, true].map(|alike| broadcast(alike).weight(&answer, 30)), [30, 1]);
     let told = Answer { weight: Some(5), ..answer };
     assert_eq!([false, true].map(|alike| broadcast(alike).weight(&told, 30)), [5, 5]);
+}
+
+/// Clients of whom nobody is asked, and a server without data of its own.
+struct Nobody;
+
+impl Population for Nobody {
+    type Worker = ();
+    fn clients(&self) -> u64 {
+        0
+    }
+    fn examples(&self, _: ClientId) -> u64 {
+        0
+    }
+    fn worker(&self) {}
+    fn answer<'w>(
+        &self,
+        (): &'w mut (),
+        _: &Broadcast<'_>,
+        client: ClientId,
+        _: &[u8],
+    ) -> Result<Sent<'w>, ClientError> {
+        Err(ClientError::EmptyShard { client })
+    }
+}
+
+#[test]
+fn a_population_trusts_nobody_unless_it_says_so() {
+    let (params, format) = (places(), Format::delta(layout()));
+    let running = Plain.begin(&StartCx { params: &params, clients: 0, weight: &|| 0, seed: 1 });
+    let (checksum, algorithm) = (params.checksum(), &*running);
+    let broadcast =
+        Broadcast { round: 0, params: &params, checksum, algorithm, format: &format, alike: false };
+    assert_eq!(Nobody.trusted(&mut (), &broadcast), Ok(None));
 }
 
 #[test]
