@@ -208,14 +208,18 @@ fn old_transcripts_do_not_get_in() {
     }
 }
 
-/// Every fifth transcript of a synthetic client is held out, and nothing is both.
-#[test]
-fn synthetic_clients_hold_out_every_fifth_transcript() {
+fn synthetic(seed: u64, intake: Intake) -> SyntheticShards {
     let corpus =
         Synthetic::new(SyntheticConfig { clients: 6, ..SyntheticConfig::default() }).expect("a corpus");
     let labels = Synthetic::intents().into_iter().map(str::to_owned).zip(0..).collect();
     let layout = SoftmaxRegression::new(512, Synthetic::intents().len()).expect("a model").layout().clone();
-    let shards = SyntheticShards { corpus, intake: intake(false, None), labels, layout, seed: 5 };
+    SyntheticShards { corpus, intake, labels, layout, seed }
+}
+
+/// Every fifth transcript of a synthetic client is held out, and nothing is both.
+#[test]
+fn synthetic_clients_hold_out_every_fifth_transcript() {
+    let shards = synthetic(5, intake(false, None));
     assert_eq!((shards.clients(), shards.training_clients()), (6, 6));
     for client in (0..6).map(ClientId) {
         let all = shards.corpus.transcripts(5, client.0);
@@ -295,4 +299,17 @@ fn names_of_examples_are_keyed_by_all_training_data() {
     other.train[2] = shards.train[2].clone();
     other.held_out[0] = examples([(0, 0)]);
     assert_eq!(SourceKey::of(&other).name(own), key.name(own));
+}
+
+/// The key of clients that are made when they are asked for is their population's: none of them is made for it, so what is
+/// done to their transcripts does not change it.
+#[test]
+fn names_of_synthetic_examples_are_keyed_by_the_population() {
+    let population = |seed, redactor| synthetic(seed, intake(redactor, None));
+    let own = population(5, false).shard(ClientId(0)).checksum();
+    let name = |seed, redactor| SourceKey::of(&population(seed, redactor)).name(own);
+    assert_ne!(own, population(5, true).shard(ClientId(0)).checksum());
+    assert_eq!(name(5, false), name(5, true));
+    assert_ne!(name(5, false), name(6, false));
+    assert_ne!(name(5, false), own);
 }

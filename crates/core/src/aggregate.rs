@@ -1,6 +1,6 @@
 //! The answers of a cohort as one.
 
-use crate::digest::{Checksum, Summing, pieces};
+use crate::digest::{Checksum, Summing};
 use crate::row_block::RowBlock;
 
 /// The answers of a cohort as one: `delta = Σ w·delta / Σ w`, over all accepted updates.
@@ -15,12 +15,8 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// Checksum of all of it.
-    pub fn checksum(&self) -> Checksum {
-        self.checksum_by(pieces)
-    }
-
-    /// The same, with the checksums of the [`pieces`] of the values taken by somebody else.
+    /// Checksum of all of it, with the checksums of the [`pieces`](crate::digest::pieces) of the values taken by somebody
+    /// else.
     pub fn checksum_by(&self, pieces: impl FnOnce(&[f32]) -> Vec<Checksum>) -> Checksum {
         let delta = self.delta.checksum_by(pieces);
         Summing::default().bytes(&delta.0).number(self.weight).number(self.updates).finish()

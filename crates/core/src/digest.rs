@@ -208,6 +208,38 @@ mod tests {
         assert_eq!(Digest::from_hex(&hex), None);
     }
 
+    /// BLAKE3's keyed hash, from its own crate; without the key it is another digest.
+    #[test]
+    fn a_key_makes_another_digest() {
+        let keys = [Digest::of(b"one"), Digest::of(b"two")];
+        for key in keys {
+            assert_eq!(key.keyed(b"content").0, *blake3::keyed_hash(&key.0, b"content").as_bytes());
+        }
+        assert_ne!(keys[0].keyed(b"content"), keys[1].keyed(b"content"));
+        assert_ne!(keys[0].keyed(b"content"), keys[0].keyed(b"other"));
+    }
+
+    /// By their bytes, with the length before them, and what is long by its pieces.
+    #[test]
+    fn numbers_are_summed_as_their_bytes() {
+        let bytes = [1.0f32, -2.0].map(f32::to_le_bytes).concat();
+        assert_eq!(Checksum::of_values(&[1.0, -2.0]), Checksum::of(&bytes));
+        let sum = |with: &dyn Fn(&mut Summing)| {
+            let mut all = Summing::default();
+            with(&mut all);
+            all.finish()
+        };
+        let of_bytes =
+            |bytes: &[u8]| Checksum::of(&[&(bytes.len() as u64).to_le_bytes()[..], bytes].concat());
+        assert_eq!(sum(&|all| _ = all.values(&[1.0, -2.0])), of_bytes(&bytes));
+        assert_eq!(sum(&|all| _ = all.numbers(&[1, 2])), of_bytes(&[1, 0, 0, 0, 2, 0, 0, 0]));
+        let long = vec![0.5f32; LONG + 1];
+        let both = pieces(&long);
+        assert_eq!(both, [Checksum::of_values(&long[..LONG]), Checksum::of_values(&[0.5])]);
+        let by_hand = [&2u64.to_le_bytes()[..], &both[0].0, &both[1].0].concat();
+        assert_eq!(sum(&|all| _ = all.pieces(&both)), Checksum::of(&by_hand));
+    }
+
     #[test]
     fn things_in_a_row_are_not_one_thing() {
         let of = |parts: &[&[u8]]| {

@@ -38,7 +38,7 @@ impl Evaluation {
         }
         let mut right = vec![0u64; classes];
         let mut wrong = vec![0u64; classes]; // predicted, but not true, plus true, but not predicted
-        let mut bins = [(0u64, 0u64, 0.0f64); BINS];
+        let mut bins = [(0u64, 0.0f64); BINS];
         for p in predictions {
             if p.label == p.predicted {
                 right[p.label as usize] += 1;
@@ -47,9 +47,8 @@ impl Evaluation {
                 wrong[p.predicted as usize] += 1;
             }
             let bin = &mut bins[((p.confidence * BINS as f32) as usize).min(BINS - 1)];
-            bin.0 += 1;
-            bin.1 += u64::from(p.label == p.predicted);
-            bin.2 += f64::from(p.confidence);
+            bin.0 += u64::from(p.label == p.predicted);
+            bin.1 += f64::from(p.confidence);
         }
         let n = predictions.len() as f64;
         let correct: u64 = right.iter().sum();
@@ -59,7 +58,7 @@ impl Evaluation {
             present += 1;
         }
         let mut gaps = 0.0;
-        for (_, correct, confidence) in bins {
+        for (correct, confidence) in bins {
             gaps += (correct as f64 - confidence).abs();
         }
         Self {
@@ -138,7 +137,7 @@ mod tests {
         assert!((e.accuracy - 5.0 / 7.0).abs() < 1e-12);
         assert!((e.macro_f1 - (2.0 / 3.0 + 0.8 + 2.0 / 3.0) / 3.0).abs() < 1e-12);
         assert!((e.ece - (0.2 + 0.5 + 0.0 + 0.1) / 7.0).abs() < 1e-6);
-        assert_eq!(recall(&all, 2), Some(0.5));
+        assert_eq!([0, 1, 2].map(|class| recall(&all, class)), [Some(2.0 / 3.0), Some(1.0), Some(0.5)]);
         assert_eq!(recall(&all, 4), None);
         assert_eq!(Evaluation::of(&[], 5), Evaluation::default());
     }

@@ -150,7 +150,10 @@ mod tests {
         assert_eq!(exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(exp(f32::INFINITY), f32::INFINITY);
         assert!(exp(f32::NAN).is_nan());
-        assert!(exp(88.722_83).is_finite() && exp(-87.336_54) > 0.0);
+        // The last of either side, and the first beyond them.
+        let (least, most) = (-87.336_54f32, 88.722_83f32);
+        assert!([least, most].into_iter().all(|x| ulps(exp(x), libm::exp(f64::from(x))) <= 2.0));
+        assert_eq!((exp(least.next_down()), exp(most.next_up())), (0.0, f32::INFINITY));
     }
 
     #[test]

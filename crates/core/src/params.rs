@@ -7,7 +7,6 @@ use crate::dispatch;
 use crate::layout::Layout;
 use crate::row_block::{RowBlock, Rows};
 use crate::row_sums::{RowSums, row_sum, row_sums};
-use ndarray::{ArrayView2, ArrayViewMut2};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -57,18 +56,6 @@ impl Params {
     pub fn values_mut(&mut self) -> &mut [f32] {
         self.sums.forget();
         &mut self.values
-    }
-    /// The tensor of that name as a matrix.
-    pub fn tensor(&self, name: &str) -> Option<ArrayView2<'_, f32>> {
-        let t = self.layout.tensor(name)?;
-        ArrayView2::from_shape((t.rows(), t.cols()), &self.values[t.range()]).ok()
-    }
-    /// The tensor of that name as a matrix, to be changed.
-    pub fn tensor_mut(&mut self, name: &str) -> Option<ArrayViewMut2<'_, f32>> {
-        self.sums.forget();
-        let t = self.layout.tensor(name)?;
-        let shape = (t.rows(), t.cols());
-        ArrayViewMut2::from_shape(shape, &mut self.values[t.range()]).ok()
     }
     /// Copies the values of `rows` (ascending) into `into`, one row after another; cost follows the rows.
     pub fn gather(&self, rows: &[u32], into: &mut Aligned) {
@@ -307,10 +294,37 @@ mod tests {
         p.values_mut()[3] = -0.0;
         p.add_scaled(1.0, &block(vec![1]));
         seen.push(settle(&mut p, true));
-        p.tensor_mut("bias").unwrap()[[0, 2]] = 9.0;
+        *p.values_mut().last_mut().unwrap() = 9.0;
         seen.push(settle(&mut p, true));
         for (i, a) in seen.iter().enumerate() {
             assert!(seen[..i].iter().all(|b| a != b), "{i}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_finite_is_found_where_it_is_first() {
+        let l = layout();
+        let rows = |rows: &[u32]| Rows::Some(rows.into());
+        for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX] {
+            for (settled, at) in [(false, 0), (true, 0), (false, 5), (true, 5)] {
+                let mut p = Params::from_values(l.clone(), vec![f32::MIN; 11]).unwrap();
+                if settled {
+                    p.settle(Params::row_sums);
+                }
+                // Twice, so that the first has to be named.
+                let held = rows(&[at / 2, 4]);
+                let mut values = vec![0.0; 5];
+                (values[at as usize % 2], values[4]) = (value, value);
+                p.add_scaled(1.0, &RowBlock::new(l.clone(), held.clone(), values).unwrap());
+                let found = (value != f32::MAX).then_some(at as usize);
+                for changed in [Rows::All, held] {
+                    let seen = p.first_not_finite(&changed);
+                    assert_eq!(seen.map(|(at, _)| at), found, "{value} {settled}");
+                    assert!(seen.is_none_or(|(_, v)| v == value || v.is_nan() && value.is_nan()));
+                }
+                let beside = p.first_not_finite(&rows(&[1])).map(|(at, _)| at);
+                assert_eq!(beside, found.filter(|_| !settled), "{value} {settled}");
+            }
         }
     }
 

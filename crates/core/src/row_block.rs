@@ -1,6 +1,6 @@
 //! Some rows of a model: an update, a gradient, a client's working copy.
 
-use crate::digest::{Checksum, Summing, pieces};
+use crate::digest::{Checksum, Summing};
 use crate::layout::Layout;
 use std::ops::Range;
 use std::sync::Arc;
@@ -80,11 +80,8 @@ impl RowBlock {
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }
-    /// Checksum of schema, rows and values.
-    pub fn checksum(&self) -> Checksum {
-        self.checksum_by(pieces)
-    }
-    /// The same, with the checksums of the [`pieces`] of the values taken by somebody else.
+    /// Checksum of schema, rows and values, with the checksums of the [`pieces`](crate::digest::pieces) of the values taken
+    /// by somebody else.
     pub fn checksum_by(&self, pieces: impl FnOnce(&[f32]) -> Vec<Checksum>) -> Checksum {
         let mut all = Summing::default();
         all.bytes(&self.layout.schema().0);

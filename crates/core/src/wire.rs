@@ -306,7 +306,7 @@ impl EvaluationCounts {
     }
 }
 
-/// Size on the wire of a broadcast of all parameters of `layout`: a frame with schema and round, and the values.
+/// Size on the wire of a broadcast of all parameters of `layout`: a frame with round and checksum, and the values.
 pub fn broadcast_bytes(layout: &Layout) -> u64 {
     (OVERHEAD + size_of::<Checksum>() + 8) as u64 + 4 * layout.params() as u64
 }

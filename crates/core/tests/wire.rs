@@ -2,10 +2,12 @@
 
 use proptest::prelude::*;
 use sottovoce_core::sampling::{below, index};
-use sottovoce_core::wire::{OVERHEAD, PIECE, Piece, Unchecked, UpdateView};
+use sottovoce_core::wire::{
+    OVERHEAD, PIECE, PartialHead, PartialView, Piece, Unchecked, UpdateView, broadcast_bytes,
+};
 use sottovoce_core::{
-    Address, Checksum, ClientId, EvaluationCounts, Layout, Outbound, Purpose, RowBlock, Rows, Stream, Update,
-    WireError,
+    Address, BlockError, Checksum, ClientId, EvaluationCounts, Layout, Outbound, Purpose, RowBlock, Rows,
+    Stream, Update, WireError,
 };
 use std::sync::Arc;
 use twox_hash::XxHash3_128;
@@ -299,5 +301,62 @@ fn another_model_is_refused_by_its_schema() {
         let other = Layout::new(&other).unwrap();
         let expected = WireError::Schema { expected: other.schema(), got: layout().schema() };
         assert_eq!(UpdateView::parse(&good, &other).unwrap_err(), expected);
+    }
+}
+
+/// A frame of 20 bytes before its head and 16 behind its body, round and checksum, and four bytes a parameter.
+#[test]
+fn a_broadcast_has_the_size_of_its_frame() {
+    assert_eq!(broadcast_bytes(&layout()), 20 + 16 + 8 + 16 + 4 * 42);
+    assert_eq!(OVERHEAD, 20 + 16);
+}
+
+#[test]
+fn messages_tell_their_round_and_their_parts() {
+    let counts = EvaluationCounts { client: ClientId(3), round: 11, examples: 5, correct: 4 };
+    assert_eq!((example().round(), counts.round()), (example().round, 11));
+    let sent = message(&example());
+    let layout = layout();
+    let view = UpdateView::parse(&sent, &layout).unwrap();
+    let values: Vec<u8> = example().delta.values().iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(view.value_bytes(), values);
+    assert_eq!(
+        Piece::of(&values, values.len()).largest(),
+        example().delta.values().iter().fold(0.0, |a, v| v.abs().max(a))
+    );
+    assert_eq!(Piece::of(&[0xff, 0, 0, 0x80, 0x3f], 4).largest(), 1.0);
+}
+
+/// Partial sums of some rows and of all; one number too few is named with both counts.
+#[test]
+fn partial_sums_come_back() {
+    let layout = layout();
+    for (rows, numbers) in [(Some(vec![2u32, 11]), 8), (None, 42)] {
+        for missing in [0, 1] {
+            let head = PartialHead {
+                round: 3,
+                base: Checksum([1; 16]),
+                schema: layout.schema(),
+                cap: 8,
+                weight: 7,
+                updates: 2,
+                bound: 100,
+                rows: rows.as_ref().map(|rows| rows.len() as u32),
+            };
+            let mut bytes = Vec::new();
+            let sums = (0..numbers - missing).map(|v| i64::from(v) - 5);
+            head.encode(rows.as_deref().unwrap_or_default(), sums.clone(), &mut bytes);
+            match PartialView::parse(&bytes, &layout) {
+                Ok(view) => {
+                    assert_eq!((missing, &view.head), (0, &head));
+                    assert_eq!(view.rows().map(|rows| rows.collect::<Vec<_>>()), rows);
+                    assert!(view.sums().eq(sums));
+                }
+                Err(error) => {
+                    let (expected, got) = (numbers as usize, numbers as usize - 1);
+                    assert_eq!((missing, error), (1, BlockError::Values { expected, got }.into()));
+                }
+            }
+        }
     }
 }

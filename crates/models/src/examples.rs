@@ -188,6 +188,21 @@ mod tests {
         assert_eq!(local.checksum(), all.localise(&layout).checksum());
     }
 
+    /// Each part once, in its order; where there are no vectors they are not part of it.
+    #[test]
+    fn a_checksum_is_of_the_parts_that_there_are() {
+        let mut all = Examples::default();
+        assert_eq!(
+            all.checksum(),
+            Summing::default().numbers(&[]).values(&[]).numbers(&[]).number(0).finish()
+        );
+        all.push(&[1, 2], 0.5, 3);
+        all.push(&[], 0.25, 4);
+        let mut parts = Summing::default();
+        parts.numbers(&[1, 2]).values(&[0.5, 0.25]).numbers(&[3, 4]).number(2).number(2).number(2);
+        assert_eq!(all.checksum(), parts.finish());
+    }
+
     #[test]
     #[should_panic(expected = "a vector of 1 numbers among vectors of 2")]
     fn vectors_of_another_length_are_refused() {

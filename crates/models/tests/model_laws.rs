@@ -428,6 +428,21 @@ fn a_low_rank_model_without_a_correction_is_the_embedding_bag_of_its_table() {
     assert_eq!(logits(&low_rank, params.values()), logits(&bag, of_bag.values()));
 }
 
+/// A given table is one of all rows: neither a number less nor one more; a random one has as many as are asked for.
+#[test]
+fn a_frozen_table_of_another_size_is_refused() {
+    for (numbers, fits) in
+        [(0, false), (BUCKETS * 6 - 1, false), (BUCKETS * 6, true), (BUCKETS * 6 + 1, false)]
+    {
+        let given = FrozenTable::given(vec![0.5; numbers].into());
+        let made = std::panic::catch_unwind(|| LowRank::new(BUCKETS, 2, 6, 5, given).is_ok());
+        assert_eq!(made.is_ok(), fits, "{numbers}");
+    }
+    for buckets in [1, 1000] {
+        assert!(LowRank::new(buckets, 2, 6, 5, FrozenTable::random(3, 0.5)).is_ok());
+    }
+}
+
 /// Without a correction the hidden vector is the frozen table's, another for another seed; a correction of a row by one of
 /// `A` is that row's alone, and the same whether the row goes by its own number or by a client's.
 #[test]

@@ -3,10 +3,10 @@
 mod common;
 
 use common::{BUCKETS, buckets, examples, loss as mean_loss, models, somewhere};
-use sottovoce_core::{Address, Adjust, Purpose, Step, Trained, sampling};
+use sottovoce_core::{Address, Adjust, ClientId, LocalTask, Purpose, Step, Trained, sampling};
 use sottovoce_models::{
-    Batch, Examples, LocalTraining, Model, Optimiser, Scratch, SoftmaxRegression, Start, Workspace, loss,
-    train,
+    Batch, Examples, LocalTraining, Model, Optimiser, Scratch, SoftmaxRegression, Start, Task, Workspace,
+    loss, train,
 };
 
 const CLASSES: usize = 5;
@@ -345,5 +345,57 @@ fn starting_at_values_of_the_clients_rows_is_starting_at_the_model() {
             });
             assert_eq!(a, b, "{name} {optimiser:?}");
         }
+    }
+}
+
+/// What an algorithm is told of a client, and that its numbers are those of the client's examples: the mean loss, its
+/// gradient, and epochs that are shuffled by their own numbers.
+#[test]
+fn a_task_is_a_client_with_its_examples() {
+    for (name, model) in models() {
+        let (at, order) = (somewhere(&*model), Address::new(1, Purpose::BatchOrder));
+        let all = examples(&*model, 11, 12);
+        let data = all.clone().localise(model.layout());
+        let how = LocalTraining { epochs: 3, batch: 4, shuffle: true, optimiser: optimisers()[0] };
+        let mut task = Task {
+            client: ClientId(5),
+            round: 7,
+            model: &*model,
+            local: &how,
+            data: &data,
+            broadcast: &at,
+            order,
+            workspace: &mut Workspace::default(),
+        };
+        assert_eq!(
+            (task.client(), task.round(), task.num_examples(), task.epochs()),
+            (ClientId(5), 7, 11, 3)
+        );
+        assert_eq!((task.rows(), task.representation()), (&data.rows, model.representation()), "{name}");
+        assert_eq!(task.broadcast().values(), at.values(), "{name}");
+        // The output layer is the last but for its bias, one row; a model without a body has no head.
+        let output = model.layout().tensor("output").map_or(0, |t| t.rows() + 1);
+        assert_eq!(task.head(), output, "{name}");
+
+        let start = task.start();
+        let mean = mean_loss(&*model, at.values(), &all);
+        assert!((task.loss(&start) - mean).abs() < 1e-6 * mean, "{name}");
+        let chosen: Vec<u32> = (0..11).collect();
+        let mut expected = vec![0.0; start.len()];
+        let batch = Batch { examples: &data.examples, chosen: &chosen };
+        model.gradient(&start, &batch, &mut expected, &mut Scratch::default());
+        let found = task.gradient(&start);
+        assert_eq!(found.len(), expected.len());
+        for (g, e) in found.iter().zip(&expected) {
+            assert!((g - e).abs() <= 1e-5 * (1.0 + e.abs()), "{name}: {g} {e}");
+        }
+
+        let trained = |epochs, slot| {
+            let how = LocalTraining { epochs, ..how };
+            train(&*model, &how, &data, &at, order.slot(slot), &mut Workspace::default(), None).unwrap()
+        };
+        assert_eq!(task.train(None).unwrap(), trained(3, 0), "{name}");
+        assert_eq!(task.train_from(None, 2..4, None).unwrap(), trained(2, 2), "{name}");
+        assert!(trained(2, 2) != trained(2, 0), "{name}");
     }
 }

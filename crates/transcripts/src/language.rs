@@ -272,6 +272,9 @@ mod tests {
             ("refund 退", "zh"),
             ("please refund my order 退", "en"),
             ("返金してください", "ja"),
+            // Japanese has more Han characters than kana at times; a shop with one kana in its name is Chinese.
+            ("注文内容を確認の通知は", "ja"),
+            ("优の良品店铺退款", "zh"),
             ("환불해 주세요", "ko"),
             ("верните деньги", "ru"),
             ("أريد استرداد أموالي", "ar"),

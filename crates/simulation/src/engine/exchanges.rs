@@ -1,6 +1,6 @@
 //! A round's exchanges: who answers in each, and what those before the last come to.
 
-use super::{Engine, Outcome, Sent, State, Tap};
+use super::{Engine, Outcome, Sent, State, Tap, pieces};
 use crate::lanes::Lane;
 use crate::report::RoundError;
 use sottovoce_aggregator::{Part, Rejection};
@@ -205,7 +205,7 @@ impl<P: Population> Engine<'_, P> {
         let format = &self.formats[exchange.number as usize];
         self.algorithm.gathered(exchange, &format.split(&aggregate));
         self.checksum = self.state.checksums(&*self.algorithm).1;
-        Ok(aggregate.checksum())
+        Ok(aggregate.checksum_by(pieces))
     }
 
     /// Size of what clients are told between two exchanges: what of the server's state is theirs. The parameters they have.
