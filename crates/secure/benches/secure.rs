@@ -29,6 +29,13 @@ fn processor_seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
     (before.zip(on()).map_or(time, |(before, after)| 1e-9 * (after - before)), result)
 }
 
+/// Seconds that all threads together had a processor so far, where Linux says so.
+fn of_all_threads() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2).map(|t| t.parse::<f64>().ok());
+    Some(ticks.collect::<Option<Vec<f64>>>()?.iter().sum::<f64>() / 100.0)
+}
+
 /// Seconds for a byte of key stream, made in place over a buffer that stays in the first-level cache.
 fn keystream(bytes: usize) -> f64 {
     let mut buffer = vec![0u8; 16 * 1024];
@@ -93,13 +100,15 @@ fn main() {
 
     for _ in 0..2 {
         let gone = |c: ClientId| ((c.0 as usize) < dropped).then_some(Kind::Masked);
+        let before = of_all_threads();
         let (time, played) = seconds(|| rehearse(&plan, &cast, entropy, |_| vector.clone(), gone));
         let sum = played.sum.expect("enough clients are left");
         assert_eq!(sum.values()[1], (n - dropped) as u32);
         println!(
             "round: {n} clients, {dimension} elements of 4 bytes, {neighbours} neighbours, {dropped} dropped, {} threads: \
-             {time:.3} s; up {:.2} MB a client",
+             {time:.3} s, {:.2} s of processors; up {:.2} MB a client",
             rayon::current_num_threads(),
+            of_all_threads().zip(before).map_or(f64::NAN, |(after, before)| after - before),
             played.up as f64 / 1e6 / n as f64
         );
     }

@@ -37,9 +37,12 @@
 //!
 //! # Deviations from the papers
 //!
-//! - The survivors' whole set is signed, in the regular graph, too, and each client wants signatures of `threshold` of the holders
-//!   of its shares; Bell et al. have neighbours sign for each other. Parts of the ring that were told different sets have
-//!   neighbours in common, whose masks come off with neither set's shares.
+//! - The survivors' whole set is signed, in the regular graph, too, and a client wants signatures of `threshold` of the holders
+//!   of its own shares; Bell et al. have neighbours sign that they were included. In the complete graph all who reveal anything
+//!   reveal it for one set. On a ring a malicious server can tell clients far apart different sets. Still no holder answers
+//!   twice, so it gets both secrets of nobody ([`Plan::colluding`]), and the mask of a pair comes off only where `threshold`
+//!   holders were told that one of the two dropped out. That a sum has the plan's minimum of clients is certain
+//!   against such a server in the complete graph only.
 //! - Neighbours are the nearest on a shuffled ring, as in Bell et al., but the shuffle follows from a seed in the plan; see
 //!   [`Plan::new`] for what that means.
 //! - Keys, seals and signatures are bound to the digest of the whole plan, not to the round only.
@@ -49,6 +52,7 @@
 //! # Simulation
 //!
 //! [`Entropy::simulated`] makes every key a function of a seed, so that a run can be repeated; nothing is secret then.
+//! ChaCha20 has an AVX-512 form, of the same bits at twice the speed, in builds with `--cfg chacha20_avx512` in `RUSTFLAGS`.
 //! [`rehearse`] plays a whole exchange in one process; an executor of its own calls the stages one by one. Sums are the same
 //! bits in any order and on any number of threads, because a ring's addition has no order.
 

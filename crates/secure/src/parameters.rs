@@ -191,6 +191,20 @@ mod tests {
         }
     }
 
+    /// Where many are corrupted and nobody drops out, it is the graph that asks for the most neighbours.
+    #[test]
+    fn whoever_is_left_hangs_together() {
+        for (members, corrupted, dropped) in
+            [(1000, 0.3, 0.0), (5000, 0.4, 0.0), (300, 0.2, 0.2), (100, 0.0, 0.3)]
+        {
+            let (k, _) = proposed(members, corrupted, dropped);
+            let lost = ((corrupted + dropped) * members as f64) as usize;
+            let bound = |k| disconnected(members, k, lost);
+            assert!(bound(k) <= SECURITY, "{members}: {k} neighbours, {}", bound(k));
+            assert!(dropped > 0.0 || bound(k - 2) > SECURITY);
+        }
+    }
+
     #[test]
     fn a_malicious_server_costs_neighbours() {
         for members in [100, 1000] {
