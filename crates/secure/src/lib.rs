@@ -38,8 +38,8 @@
 //! # Deviations from the papers
 //!
 //! - The survivors' whole set is signed, in the regular graph, too, and a client wants signatures of `threshold` of the holders
-//!   of its own shares; Bell et al. have neighbours sign that they were included. In the complete graph all who reveal anything
-//!   reveal it for one set. On a ring a malicious server can tell clients far apart different sets. Still no holder answers
+//!   of its own shares; Bell et al. have neighbours sign that they were included. In the complete graph, with up to as many
+//!   colluders as [`Plan::colluding`] says, all who reveal anything reveal it for one set. On a ring a malicious server can tell clients far apart different sets. Still no holder answers
 //!   twice, so it gets both secrets of nobody ([`Plan::colluding`]), and the mask of a pair comes off only where `threshold`
 //!   holders were told that one of the two dropped out. That a sum has the plan's minimum of clients is certain
 //!   against such a server in the complete graph only.
@@ -52,7 +52,8 @@
 //! # Simulation
 //!
 //! [`Entropy::simulated`] makes every key a function of a seed, so that a run can be repeated; nothing is secret then.
-//! ChaCha20 has an AVX-512 form, of the same bits at twice the speed, in builds with `--cfg chacha20_avx512` in `RUSTFLAGS`.
+//! ChaCha20 has an AVX-512 form, of the same bits at twice the speed, in builds with `--cfg chacha20_avx512`, such as those of
+//! this workspace.
 //! [`rehearse`] plays a whole exchange in one process; an executor of its own calls the stages one by one. Sums are the same
 //! bits in any order and on any number of threads, because a ring's addition has no order.
 

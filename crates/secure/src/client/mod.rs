@@ -19,6 +19,7 @@ mod unmasking;
 use crate::entropy::Entropy;
 use crate::identity::{Identity, Registry};
 use crate::keys::{Key, SHARES};
+use crate::message::bodies::Secret;
 use crate::message::{Head, Kind, encode};
 use crate::plan::Plan;
 use crate::ring::Ring;
@@ -79,11 +80,11 @@ fn by_place<R: Ring, T>(
     Ok(entries)
 }
 
-/// Whether a share's half is of the mask key or of the seed.
-fn half(shares: &[u8; SHARES], secret: crate::message::bodies::Secret) -> &[u8; 32] {
+/// The half of both shares that is of this secret.
+fn half(shares: &[u8; SHARES], secret: Secret) -> &[u8; 32] {
     let half = match secret {
-        crate::message::bodies::Secret::MaskKey => shares.first_chunk(),
-        crate::message::bodies::Secret::SelfSeed => shares.last_chunk(),
+        Secret::MaskKey => shares.first_chunk(),
+        Secret::SelfSeed => shares.last_chunk(),
     };
     half.expect("64 bytes begin and end with 32")
 }

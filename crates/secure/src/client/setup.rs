@@ -6,7 +6,7 @@ use crate::entropy::Entropy;
 use crate::identity::{Identity, Registry, Statement};
 use crate::keys::{Key, SEALED, SHARES, Use, agree, derive, open, public, seal};
 use crate::masks::{self, Mask};
-use crate::message::bodies::{SignedKeys, list_bytes, read_list, write_list};
+use crate::message::bodies::{Entry, SignedKeys, list_bytes, read_list, write_list};
 use crate::message::{Kind, from_server};
 use crate::plan::Plan;
 use crate::ring::Ring;

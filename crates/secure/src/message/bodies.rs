@@ -12,24 +12,12 @@ pub(crate) struct SignedKeys {
 }
 
 impl SignedKeys {
-    pub(crate) const BYTES: usize = 128;
     pub(crate) fn cipher(&self) -> &[u8; 32] {
         self.keys.first_chunk().expect("64 bytes begin with 32")
     }
     pub(crate) fn mask(&self) -> &[u8; 32] {
         self.keys.last_chunk().expect("64 bytes end with 32")
     }
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.keys);
-        out.extend_from_slice(&self.signature);
-    }
-    fn read(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { keys: *from.array()?, signature: *from.array()? })
-    }
-}
-
-fn write_client(client: ClientId, out: &mut Vec<u8>) {
-    out.extend_from_slice(&client.0.to_le_bytes());
 }
 
 /// Something of a client, or for it.
@@ -59,12 +47,13 @@ impl<'a, const N: usize> Entry<'a> for &'a [u8; N] {
 }
 
 impl Entry<'_> for SignedKeys {
-    const BYTES: usize = SignedKeys::BYTES;
+    const BYTES: usize = 128;
     fn read(from: &mut Reader<'_>) -> Option<Self> {
-        Self::read(from)
+        Some(Self { keys: *from.array()?, signature: *from.array()? })
     }
     fn write(&self, out: &mut Vec<u8>) {
-        Self::write(self, out);
+        out.extend_from_slice(&self.keys);
+        out.extend_from_slice(&self.signature);
     }
 }
 
@@ -107,7 +96,7 @@ pub(crate) fn list_bytes<'a, E: Entry<'a>>(entries: &[(ClientId, E)]) -> usize {
 
 pub(crate) fn write_list<'a, E: Entry<'a>>(entries: &[(ClientId, E)], out: &mut Vec<u8>) {
     for (client, entry) in entries {
-        write_client(*client, out);
+        out.extend_from_slice(&client.0.to_le_bytes());
         entry.write(out);
     }
 }
