@@ -279,3 +279,27 @@ fn a_lost_part_is_a_smaller_sum() {
     assert_eq!(sum.clients(), rest);
     assert!(sum.values() == plain::<u32>(&rest, 40));
 }
+
+/// Two of a member's four neighbours are gone and three are needed: the round ends where that shows, before anybody
+/// masks for nothing, or signs.
+#[test]
+fn a_round_that_cannot_be_opened_ends_at_once() {
+    let ends =
+        |abort: Option<Abort>| matches!(abort, Some(Abort::NotEnoughShares { needed: 3, got: 0..=2, .. }));
+    let mut steps = ring();
+    let gone = steps.plan.partners(steps.plan.members()[0])[..2].to_vec();
+    let (players, mut server) = steps.keys(&[]);
+    for (client, player) in players.into_iter().filter(|(c, _)| !gone.contains(c)) {
+        let (_, message) = player.share(&server.roster(client).unwrap()).unwrap();
+        server.receive(&message).unwrap();
+    }
+    assert!(ends(server.close().err()));
+
+    let (players, server) = steps.shares(&[]);
+    let mut part = server.partial();
+    for (client, player) in players.into_iter().filter(|(c, _)| !gone.contains(c)) {
+        let (_, message) = player.mask(&server.inbox(client).unwrap(), &steps.vector(client)).unwrap();
+        server.receive(&mut part, &message).unwrap();
+    }
+    assert!(ends(server.close([part]).err()));
+}
