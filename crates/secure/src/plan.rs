@@ -66,7 +66,7 @@ pub enum PlanError {
     Minimum {
         /// The minimum.
         minimum: usize,
-        /// The least it may be: 2 and the threshold.
+        /// The least it may be: the threshold, which is at least 2.
         least: usize,
         /// All members.
         members: usize,
@@ -137,7 +137,7 @@ impl<R: Ring> Plan<R> {
         if threshold > holders || threshold <= holders / 2 {
             return Err(PlanError::Threshold { threshold, holders });
         }
-        let least = threshold.max(2);
+        let least = threshold; // more than half of two holders or more, so at least 2
         if !(least..=n).contains(&minimum) {
             return Err(PlanError::Minimum { minimum, least, members: n });
         }
