@@ -11,7 +11,7 @@ const LONGEST: usize = 500;
 /// Files that may be longer, each with the lines it may have.
 const LONGER: &[(&str, usize)] = &[];
 /// Crates on the server's side: they cannot name a transcript.
-const SERVER_SIDE: &[&str] = &["aggregator", "algorithms", "privacy", "simulation"];
+const SERVER_SIDE: &[&str] = &["aggregator", "algorithms", "privacy", "secure", "simulation"];
 /// Purposes of random streams as first released. Append new ones; a number is never changed and never reused.
 const PURPOSES: &[(&str, u32)] = &[
     ("Init", 1),
@@ -38,6 +38,10 @@ const PURPOSES: &[(&str, u32)] = &[
     ("Validation", 22),
     ("Root", 23),
     ("TestShare", 24),
+    ("SecureIdentity", 25),
+    ("SecureKeys", 26),
+    ("SecureShares", 27),
+    ("SecureGraph", 28),
     ("Test", 0xffff),
 ];
 

@@ -58,6 +58,14 @@ pub enum Purpose {
     Root = 23,
     /// Which transcripts without a split become test; slot = place among the texts of the intent, client = intent.
     TestShare = 24,
+    /// A client's signing key in simulated secure aggregation.
+    SecureIdentity = 25,
+    /// A client's keys of one simulated secure sum; slot = which of the round's sums. So for the two below.
+    SecureKeys = 26,
+    /// A client's self-mask seed and what hides its secrets in shares.
+    SecureShares = 27,
+    /// The order of members that neighbours follow from.
+    SecureGraph = 28,
     /// Not for results: random inputs of tests and benches.
     Test = 0xffff,
 }

@@ -58,6 +58,10 @@ const STREAMS: &[(Purpose, u64, u32)] = &[
     (Purpose::Validation, 0xb917_b758_9847_0a21, 0xda63_2bdf),
     (Purpose::Root, 0xe523_feef_01b9_3502, 0xf682_809d),
     (Purpose::TestShare, 0x28ff_5a0f_d95e_5dfb, 0xf72b_b1aa),
+    (Purpose::SecureIdentity, 0x4c95_c180_2631_172e, 0x2aef_0531),
+    (Purpose::SecureKeys, 0xb1bc_452e_f865_0643, 0x8ace_b8b4),
+    (Purpose::SecureShares, 0xd603_8749_9e0a_162e, 0xf9d9_a76d),
+    (Purpose::SecureGraph, 0xf8ae_5a0a_f938_e870, 0x843d_07f8),
     (Purpose::Test, 0x46a4_80d6_ce0f_8c53, 0xc947_4f7d),
 ];
 
@@ -69,6 +73,7 @@ fn is_known(purpose: Purpose) -> bool {
             true
         }
         Bucketing | Transform | ServerTransform | Arrival | SignFlip | Cluster | Sweep | Test => true,
+        SecureIdentity | SecureKeys | SecureShares | SecureGraph => true,
         Device | Pace | Availability | Churn | Failure | Validation | Root | TestShare => true,
     }
 }
