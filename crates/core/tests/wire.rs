@@ -284,8 +284,8 @@ fn one_kind_is_not_read_as_another() {
     let padded = sealed(2, &head, &[0; 4]);
     assert_eq!(EvaluationCounts::decode(&padded), Err(WireError::TrailingBytes { extra: 4 }));
     let mut later = counts.clone();
-    later[4] = 4;
-    assert_eq!(EvaluationCounts::decode(&later), Err(WireError::Version { expected: 3, got: 4 }));
+    later[4] = 5;
+    assert_eq!(EvaluationCounts::decode(&later), Err(WireError::Version { expected: 4, got: 5 }));
     later[0] = b'X';
     assert_eq!(EvaluationCounts::decode(&later), Err(WireError::Magic));
 }
