@@ -4,6 +4,8 @@ use crate::Parts;
 use serde::{Deserialize, Serialize};
 use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Absent, Recipe, RuleError};
+use sottovoce_core::Grid;
+use sottovoce_core::grid::GridError;
 use sottovoce_simulation::TooFew;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +24,10 @@ pub struct AggregationConfig {
     /// blocks do not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub norm_bound: Option<f64>,
+    /// What the mean rounds values to, and how large they may be: the integers that are summed, and that masks would be added
+    /// to.
+    #[serde(skip_serializing_if = "GridConfig::is_default")]
+    pub grid: GridConfig,
     /// What updates weigh by. Without it: by examples, but alike where `rounds.cohort.kind` is `by_size`, which has counted
     /// the examples already.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,6 +41,37 @@ pub struct AggregationConfig {
     /// Data of the server's own, for rules that trust its update (`fltrust`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<RootConfig>,
+}
+
+/// The grid of the mean: `value · weight / cap` is rounded to a multiple of `2^-bits`, and refused from `2^range` on; `cap`
+/// is the largest weight, raised to a power of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GridConfig {
+    /// Binary digits behind the point. With those of `range` at most 51.
+    #[schemars(extend("minimum" = 0, "maximum" = 51))]
+    pub bits: u32,
+    /// Magnitudes are below 2 to this.
+    #[schemars(extend("minimum" = 0, "maximum" = 51))]
+    pub range: u32,
+}
+
+impl Default for GridConfig {
+    fn default() -> Self {
+        let grid = Grid::default();
+        Self { bits: grid.bits(), range: grid.range() }
+    }
+}
+
+impl GridConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The grid.
+    pub fn grid(self) -> Result<Grid, GridError> {
+        Grid::new(self.bits, self.range)
+    }
 }
 
 /// What updates weigh by in the mean.
@@ -97,6 +134,7 @@ impl Default for AggregationConfig {
             rule: "mean".to_owned(),
             params: BTreeMap::new(),
             norm_bound: None,
+            grid: GridConfig::default(),
             weights: None,
             absent_rows: Absent::default(),
             too_few: TooFew::default(),

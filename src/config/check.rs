@@ -2,7 +2,7 @@
 
 use super::date::date;
 use super::ranges;
-use super::{Config, ModelConfig, Part, RootConfig};
+use super::{Config, GridConfig, ModelConfig, Part, RootConfig};
 use sottovoce_aggregator::{Absent, Recipe};
 use sottovoce_algorithms::AlgorithmConfig;
 use sottovoce_core::Contents;
@@ -141,6 +141,11 @@ impl Config {
         let aggregation = &self.aggregation;
         if let Some(bound) = aggregation.norm_bound {
             positive("aggregation.norm_bound", bound)?;
+        }
+        if let Err(why) = aggregation.grid.grid() {
+            let GridConfig { bits, range } = aggregation.grid;
+            let value = format!("{{ bits = {bits}, range = {range} }}");
+            return Err(invalid("aggregation.grid", value, why.to_string()));
         }
         let refused = |why: String| Err(invalid("aggregation.rule", &aggregation.rule, why));
         let recipe = match self.recipe() {

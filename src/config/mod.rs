@@ -13,7 +13,7 @@ mod load;
 pub(crate) mod ranges;
 mod wording;
 
-pub use aggregation::{AggregationConfig, ParameterConfig, RootConfig, WeightsConfig};
+pub use aggregation::{AggregationConfig, GridConfig, ParameterConfig, RootConfig, WeightsConfig};
 pub use check::Invalid;
 pub use custom::{Custom, Part};
 pub(crate) use date::date;

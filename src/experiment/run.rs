@@ -248,6 +248,7 @@ impl Experiment {
             dropout: config.rounds.dropout,
             aggregation: Aggregation {
                 weight_cap: self.weight_cap,
+                grid: config.aggregation.grid.grid().expect("the configuration was checked"),
                 norm_bound: config.aggregation.norm_bound,
                 recipe: config.recipe().expect("the configuration was checked"),
                 absent: config.aggregation.absent_rows,

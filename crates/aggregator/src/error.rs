@@ -2,7 +2,7 @@
 
 use crate::rules::RuleError;
 use sottovoce_core::wire::UpdateView;
-use sottovoce_core::{Checksum, ClientId, WireError, bytes};
+use sottovoce_core::{Checksum, ClientId, Grid, WireError, bytes};
 
 /// Why one update is left out. The round goes on without it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -18,6 +18,17 @@ pub enum Rejection {
         expected: u64,
         /// The partial sum's.
         got: u64,
+    },
+    /// A partial sum on another grid.
+    #[error(
+        "a partial sum of multiples of 2^-{} below 2^{}, this round has 2^-{} and 2^{}",
+        got.bits(), got.range(), expected.bits(), expected.range()
+    )]
+    OtherGrid {
+        /// This round's.
+        expected: Grid,
+        /// The partial sum's.
+        got: Grid,
     },
     /// A partial sum of another round, or of updates from other parameters.
     #[error(
@@ -190,6 +201,7 @@ impl Rejection {
             Self::Wire(WireError::Block(_)) => "shape",
             Self::Wire(_) => "wire",
             Self::OtherCap { .. } => "other_cap",
+            Self::OtherGrid { .. } => "other_grid",
             Self::OtherRound { .. } => "other_round",
             Self::FalseBound { .. } => "false_bound",
             Self::FalseWeight { .. } => "false_weight",

@@ -5,7 +5,7 @@ mod small;
 use small::{CAP, add, layout, update};
 use sottovoce_aggregator::{AggregateError, PartialSum, Rejection, finish};
 use sottovoce_core::wire::PartialHead;
-use sottovoce_core::{Checksum, Rows};
+use sottovoce_core::{Checksum, Grid, Rows};
 
 #[test]
 fn an_edge_is_believed_what_can_be_checked() {
@@ -39,6 +39,7 @@ fn the_bound_of_an_edge_is_exact() {
             base,
             schema: layout().schema(),
             cap: CAP.next_power_of_two(),
+            grid: Grid::default(),
             weight: 4096,
             updates: 4096,
             bound,
@@ -71,6 +72,7 @@ fn an_edge_counts_at_most_as_much_as_its_updates() {
             base,
             schema: layout().schema(),
             cap,
+            grid: Grid::default(),
             weight,
             updates,
             bound,

@@ -14,10 +14,31 @@ const MOST_BITS: u32 = 51;
 
 /// What values are rounded to, and how large they may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Raw", into = "Raw")]
 pub struct Grid {
     bits: u32,
     range: u32,
+}
+
+/// As it is written: anything may be read.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    bits: u32,
+    range: u32,
+}
+
+impl TryFrom<Raw> for Grid {
+    type Error = GridError;
+    fn try_from(raw: Raw) -> Result<Self, GridError> {
+        Self::new(raw.bits, raw.range)
+    }
+}
+
+impl From<Grid> for Raw {
+    fn from(Grid { bits, range }: Grid) -> Self {
+        Self { bits, range }
+    }
 }
 
 /// A grid that cannot be.

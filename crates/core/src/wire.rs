@@ -14,6 +14,7 @@ mod frame;
 
 use crate::bytes;
 use crate::digest::{Checksum, Digest};
+use crate::grid::Grid;
 use crate::ids::ClientId;
 use crate::layout::Layout;
 use crate::row_block::{BlockError, RowBlock, Rows, check_rows};
@@ -320,8 +321,10 @@ pub struct PartialHead {
     pub base: Checksum,
     /// Schema of the model.
     pub schema: Digest,
-    /// Largest weight allowed, a power of two: it sets the grid.
+    /// Largest weight allowed, a power of two.
     pub cap: u64,
+    /// What the sums are multiples of.
+    pub grid: Grid,
     /// Sum of the weights.
     pub weight: u64,
     /// Number of updates.

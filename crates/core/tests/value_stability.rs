@@ -12,8 +12,8 @@ use sottovoce_core::sampling::{
 };
 use sottovoce_core::wire::PartialHead;
 use sottovoce_core::{
-    Address, ClientId, Digest, EvaluationCounts, Layout, Outbound, Params, Purpose, RowBlock, Rows, Update,
-    bytes, dispatch,
+    Address, ClientId, Digest, EvaluationCounts, Grid, Layout, Outbound, Params, Purpose, RowBlock, Rows,
+    Update, bytes, dispatch,
 };
 
 /// Holds a table against what was found; if they differ, the message is the table as it would have to be.
@@ -225,6 +225,7 @@ fn messages_have_the_bytes_that_they_had() {
         base: params.checksum(),
         schema: layout.schema(),
         cap: 64,
+        grid: Grid::default(),
         weight: 100,
         updates: 5,
         bound: 1 << 45,

@@ -6,8 +6,8 @@ use sottovoce_core::wire::{
     OVERHEAD, PIECE, PartialHead, PartialView, Piece, Unchecked, UpdateView, broadcast_bytes,
 };
 use sottovoce_core::{
-    Address, BlockError, Checksum, ClientId, EvaluationCounts, Layout, Outbound, Purpose, RowBlock, Rows,
-    Stream, Update, WireError,
+    Address, BlockError, Checksum, ClientId, EvaluationCounts, Grid, Layout, Outbound, Purpose, RowBlock,
+    Rows, Stream, Update, WireError,
 };
 use std::sync::Arc;
 use twox_hash::XxHash3_128;
@@ -338,6 +338,7 @@ fn partial_sums_come_back() {
                 base: Checksum([1; 16]),
                 schema: layout.schema(),
                 cap: 8,
+                grid: Grid::default(),
                 weight: 7,
                 updates: 2,
                 bound: 100,
@@ -351,6 +352,11 @@ fn partial_sums_come_back() {
                     assert_eq!((missing, &view.head), (0, &head));
                     assert_eq!(view.rows().map(|rows| rows.collect::<Vec<_>>()), rows);
                     assert!(view.sums().eq(sums));
+                    // A grid that cannot be, of 60 binary digits, is no head.
+                    let (mut head, body) = parts(&bytes);
+                    head[64..68].copy_from_slice(&60u32.to_le_bytes());
+                    let refused = PartialView::parse(&sealed(3, &head, &body), &layout).unwrap_err();
+                    assert!(matches!(refused, WireError::Head), "{refused}");
                 }
                 Err(error) => {
                     let (expected, got) = (numbers as usize, numbers as usize - 1);

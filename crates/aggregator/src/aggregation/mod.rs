@@ -20,13 +20,15 @@ pub use memory::Memory;
 pub use part::{Accumulator, Kept, Part};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sottovoce_core::{Aggregate, Checksum, Format};
+use sottovoce_core::{Aggregate, Checksum, Format, Grid};
 
 /// What is allowed in a round, and how its updates become one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Aggregation {
     /// Most examples that a client may claim.
     pub weight_cap: u64,
+    /// What the streaming mean rounds products to, and how large they may be.
+    pub grid: Grid,
     /// Largest Euclidean norm of a block of an update, each by itself; longer ones are refused. Numbers do not count.
     pub norm_bound: Option<f64>,
     /// The rule; `None` for the streaming weighted mean.
@@ -65,7 +67,7 @@ pub struct Moment<'a> {
 impl Aggregation {
     /// The weighted mean, for weights up to `weight_cap`.
     pub fn mean(weight_cap: u64) -> Self {
-        Self { weight_cap, norm_bound: None, recipe: None, absent: Absent::Zero }
+        Self { weight_cap, grid: Grid::default(), norm_bound: None, recipe: None, absent: Absent::Zero }
     }
 
     /// Opens a round for messages of that format; see [`OpenRound::new`].
@@ -80,7 +82,7 @@ impl Aggregation {
     /// An empty part of a round, for one thread.
     pub fn part(&self, format: &Format) -> Part {
         match &self.recipe {
-            None => Part::Sum(PartialSum::new(format.message().clone(), self.weight_cap)),
+            None => Part::Sum(PartialSum::on(self.grid, format.message().clone(), self.weight_cap)),
             Some(_) => Part::Kept(Kept::new(format.clone(), self.absent)),
         }
     }

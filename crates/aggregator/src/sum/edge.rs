@@ -29,7 +29,6 @@
 
 use super::PartialSum;
 use crate::error::Rejection;
-use crate::grid::LARGEST;
 use sottovoce_core::Checksum;
 use sottovoce_core::wire::{PartialHead, PartialView};
 
@@ -56,6 +55,7 @@ impl PartialSum {
             base,
             schema: self.layout.schema(),
             cap: self.cap,
+            grid: self.grid,
             weight: self.weight,
             updates: self.updates,
             bound: self.bound,
@@ -79,6 +79,9 @@ impl PartialSum {
         if head.cap != self.cap {
             return Err(Rejection::OtherCap { expected: self.cap, got: head.cap });
         }
+        if head.grid != self.grid {
+            return Err(Rejection::OtherGrid { expected: self.grid, got: head.grid });
+        }
         if (head.round, head.base) != (round, base) {
             return Err(Rejection::OtherRound {
                 expected: round,
@@ -94,7 +97,7 @@ impl PartialSum {
             return Err(Rejection::FalseWeight { updates, weight, cap: self.cap });
         }
         // An update without weight adds 0, and each is counted as half a unit more than it is at most.
-        let reachable = u128::from(updates.min(weight)) * (LARGEST as u128) + u128::from(updates);
+        let reachable = u128::from(updates.min(weight)) * u128::from(self.grid.limit()) + u128::from(updates);
         if u128::from(head.bound) > reachable {
             let reachable = u64::try_from(reachable).unwrap_or(u64::MAX);
             return Err(Rejection::Unreachable { updates, bound: head.bound, reachable });
@@ -107,7 +110,7 @@ impl PartialSum {
         if largest > head.bound {
             return Err(Rejection::FalseBound { largest, bound: head.bound });
         }
-        let mut part = Self::new(self.layout.clone(), self.cap);
+        let mut part = Self::on(self.grid, self.layout.clone(), self.cap);
         match view.rows() {
             None => part.make_dense(),
             Some(rows) => rows.for_each(|row| {

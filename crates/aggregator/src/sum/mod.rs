@@ -1,9 +1,11 @@
 //! The reproducible sum: a weighted mean whose bits do not depend on the order of arrival.
 //!
 //! Every product `weight · value` is rounded once to a fixed grid and added as a 64-bit integer; integer addition
-//! is associative and commutative, so any order, any split over threads and any merge tree give the same sum.
+//! is associative and commutative, so any order, any split over threads and any merge tree give the same sum. The grid
+//! is that of [`Grid`], which clients of secure rounds encode by themselves.
 //!
-//! With `cap` the largest weight allowed (a power of two, 2^k), the grid of `weight · value / cap` is 2⁻⁴⁰:
+//! With `cap` the largest weight allowed (a power of two, 2^k), the grid of `weight · value / cap` is 2⁻⁴⁰ unless another was
+//! asked for:
 //! - a value is refused, not wrapped, if `|value| · weight / cap ≥ 2^11`;
 //! - a round whose updates together could overflow 62 bits has no mean: 2,048 updates at the largest magnitude;
 //! - each update moves the mean by at most `2⁻⁴¹ · cap / Σ weight` from its exact contribution;
@@ -17,10 +19,10 @@ mod stream;
 
 use crate::error::{AggregateError, Rejection};
 use crate::grid::kernels::{Rows as Addends, add_f32};
-use crate::grid::{BLOCK, Grid, LARGEST, Products};
+use crate::grid::{BLOCK, Products};
 use rayon::prelude::*;
 use sottovoce_core::wire::{UpdateHead, UpdateView};
-use sottovoce_core::{Aggregate, Checksum, Layout, RowBlock, Rows, bytes};
+use sottovoce_core::{Aggregate, Checksum, Grid, Layout, RowBlock, Rows, bytes};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -37,6 +39,7 @@ const ROWS: usize = 256;
 pub struct PartialSum {
     layout: Arc<Layout>,
     cap: u64,
+    grid: Grid,
     /// Where each row of the layout lies in `sums`, or [`ABSENT`].
     starts: Vec<usize>,
     /// Rows present, in order of arrival.
@@ -65,6 +68,14 @@ impl PartialSum {
     /// # Panics
     /// If `cap` exceeds [`MAX_WEIGHT_CAP`].
     pub fn new(layout: Arc<Layout>, cap: u64) -> Self {
+        Self::on(Grid::default(), layout, cap)
+    }
+
+    /// The same on another grid.
+    ///
+    /// # Panics
+    /// If `cap` exceeds [`MAX_WEIGHT_CAP`].
+    pub fn on(grid: Grid, layout: Arc<Layout>, cap: u64) -> Self {
         let cap = cap.max(1).next_power_of_two();
         assert!(cap <= MAX_WEIGHT_CAP, "a weight cap of {cap} leaves no exact products");
         let starts = vec![ABSENT; layout.rows()];
@@ -73,6 +84,7 @@ impl PartialSum {
         Self {
             layout,
             cap,
+            grid,
             starts,
             rows,
             dense: false,
@@ -127,15 +139,21 @@ impl PartialSum {
     /// What the update's values are multiplied with, if it can be added.
     pub(crate) fn factor(&self, update: &UpdateView<'_>) -> Result<f64, Rejection> {
         let factor = self.scale(&update.head)?;
-        if fits(update.largest(), factor) {
+        if self.grid.fits(update.largest(), factor) {
             return Ok(factor);
         }
         let client = update.head.client;
         let mut values = update.ranges().flatten().zip(bytes::f32s(update.value_bytes()));
-        let (coordinate, value) =
-            values.find(|(_, v)| !fits(*v, factor)).expect("the largest magnitude is one of the values");
+        let (coordinate, value) = values
+            .find(|(_, v)| !self.grid.fits(*v, factor))
+            .expect("the largest magnitude is one of the values");
         Err(if value.is_finite() {
-            Rejection::OutOfRange { client, coordinate, value, limit: (LARGEST / factor) as f32 }
+            Rejection::OutOfRange {
+                client,
+                coordinate,
+                value,
+                limit: (self.grid.limit() as f64 / factor) as f32,
+            }
         } else {
             Rejection::NotFinite { client, coordinate, value }
         })
@@ -147,7 +165,7 @@ impl PartialSum {
         if weight > self.cap {
             return Err(Rejection::WeightAboveCap { client, weight, cap: self.cap });
         }
-        Ok(weight as f64 / self.cap as f64 * Grid::STREAMING.scale)
+        Ok(self.grid.factor(weight, self.cap))
     }
 
     /// Notes an update that has been added.
@@ -237,10 +255,10 @@ impl PartialSum {
     /// Adds another part of the same round, from another thread or an edge.
     ///
     /// # Panics
-    /// If the other part is for another model or weight cap.
+    /// If the other part is for another model, weight cap or grid.
     pub fn merge(&mut self, other: &Self) {
         assert!(self.layout.schema() == other.layout.schema(), "parts of one model");
-        assert_eq!(self.cap, other.cap, "parts with one weight cap");
+        assert_eq!((self.cap, self.grid), (other.cap, other.grid), "parts with one weight cap, on one grid");
         if other.dense {
             self.make_dense();
             self.set();
@@ -259,11 +277,6 @@ impl PartialSum {
         self.updates = self.updates.saturating_add(other.updates);
         self.bound = self.bound.saturating_add(other.bound);
     }
-}
-
-/// Whether a value, or the largest magnitude of some, can be added with this factor.
-fn fits(value: f32, factor: f64) -> bool {
-    value.is_finite() && f64::from(value.abs()) * factor < LARGEST
 }
 
 /// Sums wrap, as those of a full sum do; nobody reads them.
@@ -292,7 +305,7 @@ pub fn finish_in(parts: &[&PartialSum], memory: Vec<f32>) -> Result<Aggregate, A
         return Err(AggregateError::SumFull { updates });
     }
     let layout = &first.layout;
-    let (divisor, unit) = (weight as f64, first.cap as f64 / Grid::STREAMING.scale);
+    let (divisor, unit) = (weight as f64, first.cap as f64 / first.grid.scale());
     let parts: Vec<&PartialSum> = parts.iter().copied().filter(|p| !p.rows.is_empty()).collect();
     let (rows, values) = if parts.iter().all(|p| p.dense) {
         (Rows::All, dense_means(memory, layout, &parts, divisor, unit))

@@ -9,10 +9,11 @@
 //! Cost: one read of the messages, and one read and write of the sums for all of them; a second read of what is refused.
 //! Memory: 32 bytes for each piece.
 
-use super::{ABSENT, Addends, PartialSum, fits};
+use super::{ABSENT, Addends, PartialSum};
 use crate::grid::kernels::{TOGETHER, add_again, add_f32};
 use crate::grid::{BLOCK, group_size};
 use rayon::prelude::*;
+use sottovoce_core::Grid;
 use sottovoce_core::wire::{PIECE, Piece, Unchecked};
 use std::{array, ptr};
 
@@ -46,7 +47,7 @@ impl PartialSum {
             return seen;
         }
         self.make_dense();
-        let stale = std::mem::take(&mut self.stale);
+        let (grid, stale) = (self.grid, std::mem::take(&mut self.stale));
         seen.pieces.resize(self.sums.len().div_ceil(BLOCK) * updates.len(), Piece::default());
         let blocks = self.sums.par_chunks_mut(BLOCK).zip(seen.pieces.par_chunks_mut(updates.len()));
         blocks.enumerate().for_each(|(block, (sums, seen))| {
@@ -57,7 +58,7 @@ impl PartialSum {
             let mut groups = updates.chunks(size).zip(seen.chunks_mut(size)).peekable();
             while let Some((group, seen)) = groups.next() {
                 let next = groups.peek().map_or((updates, block + 1), |(next, _)| (next, block));
-                add_group(sums, block, group, seen, next);
+                add_group(grid, sums, block, group, seen, next);
             }
         });
         seen
@@ -65,12 +66,13 @@ impl PartialSum {
 
     /// Takes back those of the updates that are `refused`, as if they had never been there.
     pub(crate) fn take_back(&mut self, updates: &[Early<'_>], seen: Seen, refused: &[usize]) {
+        let grid = self.grid;
         if !refused.is_empty() {
             let blocks = self.sums.par_chunks_mut(BLOCK).zip(seen.pieces.par_chunks(updates.len()));
             blocks.enumerate().for_each(|(block, (sums, seen))| {
                 for &i in refused {
                     let (update, factor) = &updates[i];
-                    if fits(seen[i].largest(), *factor) {
+                    if grid.fits(seen[i].largest(), *factor) {
                         let values = &update.value_bytes()[4 * block * BLOCK..][..4 * sums.len()];
                         add_f32(sums, &Addends { rows: &[values], factors: &[-factor] });
                     }
@@ -97,6 +99,7 @@ impl PartialSum {
 
 /// Looks at a block of each update and adds what can be added; meanwhile asks for the blocks that are `next`.
 fn add_group(
+    grid: Grid,
     sums: &mut [i64],
     block: usize,
     group: &[Early<'_>],
@@ -107,7 +110,7 @@ fn add_group(
     for ((update, factor), seen) in group.iter().zip(seen) {
         let values = &update.value_bytes()[4 * block * BLOCK..][..4 * sums.len()];
         *seen = Piece::of(values, values.len());
-        if fits(seen.largest(), *factor) {
+        if grid.fits(seen.largest(), *factor) {
             (rows[count], factors[count]) = (values, *factor);
             count += 1;
         }
