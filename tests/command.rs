@@ -473,3 +473,21 @@ fn names_from_files_do_not_control_the_terminal() {
         .expect("a file can be written");
     harmless(&sottovoce(&["run"]).arg(&config).done());
 }
+
+/// A coarse grid is at work: its steps are in the model, and what has no place on it is refused.
+#[test]
+fn the_grid_of_the_mean_can_be_chosen() {
+    let digest = |grid: &str| {
+        let summary = sottovoce(&["run", "--json"]).small().set(&[grid]).ok().json();
+        (summary["digest"].to_string(), summary["rejected"].as_u64())
+    };
+    let plain = digest("seed=7");
+    assert_eq!(digest("aggregation.grid={bits=40,range=11}"), plain);
+    let coarse = digest("aggregation.grid={bits=12,range=4}");
+    assert!(coarse.0 != plain.0 && coarse.1 == Some(0), "{coarse:?}");
+    // Updates of this run have values above 2^-10 in size.
+    let narrow =
+        sottovoce(&["run"]).small().set(&["aggregation.grid={bits=30,range=0}", "local.optimiser.lr=400.0"]);
+    let refused = narrow.fails(1);
+    assert!(refused.contains("rejected") && refused.contains("coordinate"), "{refused}");
+}

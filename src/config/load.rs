@@ -341,6 +341,10 @@ cohort = { kind = "all" }
             ("features.char_ngrams=[1]", "expected a list of 2, got a list of 1"),
             ("features.char_ngrams=[1,2,3]", "expected fewer elements, got a list of 3"),
             ("local.optimiser={kind=\"sgd\"}", "missing key `lr`"),
+            (
+                "aggregation.grid={bits=45}",
+                "aggregation.grid = { bits = 45, range = 11 }: a grid of 2^-45 up to 2^11: both together may be at most 51",
+            ),
             ("aggregation.root={}", "expected a table with a path, or with a number of transcripts"),
             ("aggregation.params={f=3}", "aggregation.params={f=3}: aggregation.rule = mean"),
             ("a..b=3", "KEY=VALUE"),

@@ -120,7 +120,7 @@ const SUMS: &[(&str, &str)] = &[
     ("streaming sum", "140ba8e8a15a627a"),
     ("mean, f32", "d4728be628061be7"),
     ("mean, f64", "a4ed6fbbca52db1f"),
-    ("an edge's message", "09aa4aecc29e6f31"),
+    ("an edge's message", "8cad9354f26c8709"),
 ];
 
 #[test]

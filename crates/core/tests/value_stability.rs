@@ -191,7 +191,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("update, dense", "07c2ec4ac0c639e6a6488732d1e20d3aef5c463352bedc0f0bef3329e0bd7542"),
     ("update, sparse", "926f8bfb6e79bfd9b82f9df214ae2f331e50dd423ca0ff78e03277ca1c053152"),
     ("counts of an evaluation", "4b2c0f9f8a80b26d627e720b5a34d487f7424d847a99efa182cae17fd91f20a4"),
-    ("partial sum", "23f692b9b91fb7fdf1f14ca62a519f949c1148133a5543af41e8f2e4f86902b8"),
+    ("partial sum", "d55e0918a60a0159b3ba10d59490e8f175318de589622b8dac1025f264ca251c"),
 ];
 
 #[test]
