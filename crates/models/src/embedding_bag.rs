@@ -5,9 +5,10 @@
 //! EACL 2017); it differs in that features are hashed n-grams of words, characters and Han alike, and that the
 //! whole softmax is computed. Cost of an example: features × dim + 3 × dim × classes.
 
-use crate::encoder::{Buffers, Encoder};
+use crate::encoder::Encoder;
 use crate::examples::Example;
 use crate::model::{Batch, uniform};
+use crate::scratch::Encoding;
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::add;
 use sottovoce_core::{Layout, LayoutError, Params};
@@ -54,7 +55,7 @@ impl Encoder for EmbeddingBag {
         table: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
-        _: &mut Buffers,
+        _: &mut Encoding,
     ) {
         for (example, h) in examples.zip(hidden.chunks_exact_mut(self.dim)) {
             h.fill(0.0);
@@ -75,7 +76,7 @@ impl Encoder for EmbeddingBag {
         _hidden: &[f32],
         back: &mut [f32],
         gradient: &mut [f32],
-        _: &mut Buffers,
+        _: &mut Encoding,
     ) {
         for (example, b) in batch.iter().zip(back.chunks_exact_mut(self.dim)) {
             for v in b.iter_mut() {

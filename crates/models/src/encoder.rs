@@ -1,9 +1,9 @@
 //! Classifiers with a hidden vector: an encoder makes it of an example, the softmax layer of [`head`] reads it.
 
 use crate::examples::Example;
-use crate::model::{Batch, Model, Scratch};
-use crate::{head, mlp, text_cnn};
-use sottovoce_core::aligned::Aligned;
+use crate::head;
+use crate::model::{Batch, Model};
+use crate::scratch::{Encoding, Scratch};
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::{Layout, Params, dispatch};
 use std::iter;
@@ -27,7 +27,7 @@ pub(crate) trait Encoder: Send + Sync {
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut Encoding,
     );
 
     /// Writes the hidden vector of a single example: the same bits.
@@ -38,7 +38,7 @@ pub(crate) trait Encoder: Send + Sync {
         own: &[f32],
         example: Example<'_>,
         hidden: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut Encoding,
     ) {
         self.forward(lanes, own, iter::once(example), hidden, buffers);
     }
@@ -54,16 +54,8 @@ pub(crate) trait Encoder: Send + Sync {
         hidden: &[f32],
         back: &mut [f32],
         gradient: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut Encoding,
     );
-}
-
-/// What encoders keep between calls.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    pub(crate) low: Aligned,
-    pub(crate) convolution: text_cnn::Buffers,
-    pub(crate) dense: mlp::Buffers,
 }
 
 /// Where the output layer begins.

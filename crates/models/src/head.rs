@@ -4,7 +4,7 @@
 
 use crate::kernels::{COLUMNS, accumulate_product, pad, products_with_rows};
 use crate::model::Batch;
-use sottovoce_core::aligned::Aligned;
+use crate::scratch::Layer;
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::{add, axpy, softmax};
 
@@ -19,14 +19,6 @@ pub(crate) fn scores(layer: &[f32], hidden: &[f32], logits: &mut [f32]) {
     }
 }
 
-/// What the gradient needs beside the buffers of every model.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    scores: Aligned,
-    packed: Aligned,
-    packed_gradient: Aligned,
-}
-
 /// Adds the gradient of the batch's mean cross-entropy to `gradient`, which lies as `layer` does, and writes the one by
 /// the hidden vectors to `back`. `hidden` and `back` are batch × dim. Returns the sum of the losses.
 #[allow(clippy::too_many_arguments)]
@@ -39,9 +31,9 @@ pub(crate) fn gradient<L: Lanes>(
     hidden: &[f32],
     back: &mut [f32],
     gradient: &mut [f32],
-    buffers: &mut Buffers,
+    buffers: &mut Layer,
 ) -> f32 {
-    let Buffers { scores, packed, packed_gradient } = buffers;
+    let Layer { scores, packed, packed_gradient } = buffers;
     let size = batch.chosen.len();
     let dim = (layer.len() - classes) / classes;
     let (output, bias) = layer.split_at(dim * classes);

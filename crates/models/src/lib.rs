@@ -44,6 +44,7 @@ pub mod mlp;
 pub mod model;
 mod murmur3;
 pub mod optimiser;
+mod scratch;
 pub mod softmax;
 pub mod task;
 pub mod text_cnn;

@@ -18,10 +18,11 @@
 //! Cost of an example: features × (dim + rank) + 3 × dim × (rank + classes). A client sends the touched rows of `A`, rank
 //! and not dim numbers each, and `B`, `O`, `b`.
 
-use crate::encoder::{Buffers, Encoder};
+use crate::encoder::Encoder;
 use crate::examples::Example;
 use crate::frozen::FrozenTable;
 use crate::model::{Batch, uniform};
+use crate::scratch::Encoding;
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::{add, axpy, dot};
 use sottovoce_core::{Layout, LayoutError, Params};
@@ -82,7 +83,7 @@ impl Encoder for LowRank {
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut Encoding,
     ) {
         let (down, up) = own.split_at(own.len() - self.rank * self.dim);
         buffers.low.resize(examples.len() * self.rank);
@@ -111,7 +112,7 @@ impl Encoder for LowRank {
         _hidden: &[f32],
         back: &mut [f32],
         gradient: &mut [f32],
-        buffers: &mut Buffers,
+        buffers: &mut Encoding,
     ) {
         let table = own.len() - self.rank * self.dim;
         let (down_gradient, up_gradient) = gradient.split_at_mut(table);

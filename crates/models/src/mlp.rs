@@ -9,11 +9,11 @@
 //! Cost of an example: 2 × inputs × hidden + 3 × hidden × classes, and for each batch a copy of `W`. A client sends all
 //! parameters: no row belongs to some examples only.
 
-use crate::encoder::{self, Encoder};
+use crate::encoder::Encoder;
 use crate::examples::Example;
 use crate::kernels::{COLUMNS, accumulate_product, pad};
 use crate::model::{Batch, uniform};
-use sottovoce_core::aligned::Aligned;
+use crate::scratch::{Dense, Encoding};
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::{add, axpy};
 use sottovoce_core::{Layout, LayoutError, Params};
@@ -29,15 +29,6 @@ pub struct Mlp {
     inputs: usize,
     units: usize,
     classes: usize,
-}
-
-/// What one call needs beside the buffers of every model.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    inputs: Aligned,
-    wide: Aligned,
-    packed: Aligned,
-    packed_gradient: Aligned,
 }
 
 impl Mlp {
@@ -78,7 +69,7 @@ impl Encoder for Mlp {
         own: &[f32],
         example: Example<'_>,
         hidden: &mut [f32],
-        _: &mut encoder::Buffers,
+        _: &mut Encoding,
     ) {
         let (input, bias) =
             own[own.len() - (self.inputs + 1) * self.units..].split_at(self.inputs * self.units);
@@ -95,11 +86,11 @@ impl Encoder for Mlp {
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
-        buffers: &mut encoder::Buffers,
+        buffers: &mut Encoding,
     ) {
         let (inputs, units, size) = (self.inputs, self.units, examples.len());
         let (input, bias) = own[own.len() - (inputs + 1) * units..].split_at(inputs * units);
-        let Buffers { inputs: vectors, wide, packed, .. } = &mut buffers.dense;
+        let Dense { inputs: vectors, wide, packed, .. } = &mut buffers.dense;
         // Rows of hidden values and of the input layer are padded to whole registers with zeros.
         let columns = units.next_multiple_of(COLUMNS);
         vectors.resize(size * inputs);
@@ -126,13 +117,13 @@ impl Encoder for Mlp {
         hidden: &[f32],
         back: &mut [f32],
         gradient: &mut [f32],
-        buffers: &mut encoder::Buffers,
+        buffers: &mut Encoding,
     ) {
         let (inputs, units) = (self.inputs, self.units);
         let (size, columns) = (hidden.len() / units, units.next_multiple_of(COLUMNS));
         let start = gradient.len() - (inputs + 1) * units;
         let (input_gradient, bias_gradient) = gradient[start..].split_at_mut(inputs * units);
-        let Buffers { inputs: vectors, wide, packed_gradient, .. } = &mut buffers.dense;
+        let Dense { inputs: vectors, wide, packed_gradient, .. } = &mut buffers.dense;
         for (b, h) in back.iter_mut().zip(hidden) {
             *b = if *h > 0.0 { *b } else { 0.0 };
         }

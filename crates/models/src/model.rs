@@ -1,8 +1,7 @@
 //! What a classifier is: pure functions of its parameters.
 
 use crate::examples::{Example, Examples};
-use crate::{encoder, head};
-use sottovoce_core::aligned::Aligned;
+pub use crate::scratch::Scratch;
 use sottovoce_core::sampling::uniform_f32;
 use sottovoce_core::{Address, Layout, Params, Purpose};
 use std::sync::Arc;
@@ -78,15 +77,6 @@ impl<'a> Batch<'a> {
         let examples = self.examples;
         self.chosen.iter().map(move |i| examples.get(*i as usize))
     }
-}
-
-/// Buffers of a model, kept between calls; their content carries nothing from one call to the next.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    pub(crate) hidden: Aligned,
-    pub(crate) back: Aligned,
-    pub(crate) encoder: encoder::Buffers,
-    pub(crate) layer: head::Buffers,
 }
 
 /// Draws a tensor uniformly from `±bound`, at the address of its number.

@@ -17,10 +17,11 @@
 //! maxima take part, and 3 × widths × filters × classes. A client sends the rows of its tokens and everything behind the
 //! table.
 
-use crate::encoder::{self, Encoder};
+use crate::encoder::Encoder;
 use crate::examples::Example;
 use crate::kernels::{COLUMNS, accumulate_product, pad};
 use crate::model::{Batch, uniform};
+use crate::scratch::{Convolution, Encoding};
 use sottovoce_core::aligned::Aligned;
 use sottovoce_core::lanes::Lanes;
 use sottovoce_core::math::axpy;
@@ -39,17 +40,6 @@ pub struct TextCnn {
     filters: usize,
     classes: usize,
     table_init: f32,
-}
-
-/// What one call needs beside the buffers of every model.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers {
-    words: Aligned,
-    windows: Aligned,
-    packed: Aligned,
-    turned: Aligned,
-    turned_gradient: Aligned,
-    peaks: Vec<u32>,
 }
 
 /// The peak of a filter that saw nothing above zero.
@@ -163,10 +153,10 @@ impl Encoder for TextCnn {
         own: &[f32],
         examples: impl ExactSizeIterator<Item = Example<'e>>,
         hidden: &mut [f32],
-        buffers: &mut encoder::Buffers,
+        buffers: &mut Encoding,
     ) {
         let (table, convolutions) = self.split(own);
-        let Buffers { words, windows, packed, peaks, .. } = &mut buffers.convolution;
+        let Convolution { words, windows, packed, peaks, .. } = &mut buffers.convolution;
         peaks.resize(hidden.len(), NOWHERE);
         pad(convolutions, self.filters, self.filters.next_multiple_of(COLUMNS), packed);
         let places = hidden.chunks_exact_mut(self.hidden()).zip(peaks.chunks_exact_mut(self.hidden()));
@@ -183,13 +173,13 @@ impl Encoder for TextCnn {
         _hidden: &[f32],
         back: &mut [f32],
         gradient: &mut [f32],
-        buffers: &mut encoder::Buffers,
+        buffers: &mut Encoding,
     ) {
         let (dim, filters) = (self.dim, self.filters);
         let (table, convolutions) = self.split(own);
         let (table_gradient, dense_gradient) = gradient.split_at_mut(table.len());
         let (weights_gradient, biases_gradient) = dense_gradient.split_at_mut(self.weights());
-        let Buffers { turned, turned_gradient, peaks, .. } = &mut buffers.convolution;
+        let Convolution { turned, turned_gradient, peaks, .. } = &mut buffers.convolution;
         // Back through a filter goes one column of its convolution: turned, it is a row.
         turned.resize(self.weights());
         turned_gradient.zeros(self.weights());

@@ -6,13 +6,6 @@ use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
 use super::scene::{Scene, pattern};
 
-/// Provinces and large cities: where an address may begin.
-pub(super) const PLACES: &str = "北京 天津 上海 重庆 河北 山西 辽宁 吉林 黑龙江 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 海南 \
-    四川 贵州 云南 陕西 甘肃 青海 台湾 内蒙古 广西 西藏 宁夏 新疆 香港 澳门 石家庄 唐山 保定 太原 大同 呼和浩特 包头 沈阳 大连 \
-    鞍山 长春 哈尔滨 大庆 南京 无锡 徐州 常州 苏州 南通 扬州 镇江 盐城 杭州 宁波 温州 嘉兴 绍兴 金华 台州 合肥 芜湖 福州 厦门 泉州 \
-    漳州 南昌 九江 赣州 济南 青岛 淄博 烟台 潍坊 临沂 郑州 洛阳 南阳 武汉 宜昌 襄阳 长沙 株洲 衡阳 岳阳 广州 深圳 珠海 佛山 东莞 \
-    中山 惠州 汕头 湛江 南宁 柳州 桂林 海口 三亚 成都 绵阳 贵阳 遵义 昆明 大理 拉萨 西安 咸阳 宝鸡 兰州 西宁 银川 乌鲁木齐 喀什";
-
 /// What the name of a road ends with.
 const ROADS: [&str; 14] = [
     "路",

@@ -2,11 +2,13 @@
 
 use regex::Regex;
 
-use super::context::LINK;
 use super::cue::Cue;
 use super::entity::EntityKind;
 use super::han::han;
 use super::scene::{Scene, digits_of, pattern};
+
+/// What may stand between a cue and its code.
+pub(super) const LINK: &str = r#"\.?(?:['’]s)?["”’]?\s{0,3}(?:(?:我|你们)?(?:收到|看到|输入|填写?|发)的?|(?:i|we|you)(?:['’]ve)? (?:just )?(?:got|get|received|have|entered|see)\s)?(?P<named>号码?|码|卡号|编号|账号|代码|尾号|number|numbers|num\.?|no\.?|#|id|ref(?:erence)?|code)?["”’\)]?\s{0,2}(?:是不是|应该|不是|我的|应当)?(?P<link>应该是|就是|是|为|填的|写的|输入|发的是|收到的是|改成|改为|is|was|:|=|#|[(])?[\s:#"'“‘”’\[【\-]{0,3}"#;
 
 /// What a cue announces, as a pattern of the value and the fewest digits in it.
 const RULES: &[(Cue, EntityKind, &str, usize)] = &[

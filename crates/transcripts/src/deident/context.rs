@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::announced::digit_near;
+use super::announced::{LINK, digit_near};
 use super::checksum::real_date;
 use super::cue::{Cue, CueHit};
 use super::entity::EntityKind;
@@ -18,9 +18,6 @@ pub(super) struct ContextRules {
     code: Regex,
     code_before: Regex,
 }
-
-/// What may stand between a cue and its code.
-pub(super) const LINK: &str = r#"\.?(?:['’]s)?["”’]?\s{0,3}(?:(?:我|你们)?(?:收到|看到|输入|填写?|发)的?|(?:i|we|you)(?:['’]ve)? (?:just )?(?:got|get|received|have|entered|see)\s)?(?P<named>号码?|码|卡号|编号|账号|代码|尾号|number|numbers|num\.?|no\.?|#|id|ref(?:erence)?|code)?["”’\)]?\s{0,2}(?:是不是|应该|不是|我的|应当)?(?P<link>应该是|就是|是|为|填的|写的|输入|发的是|收到的是|改成|改为|is|was|:|=|#|[(])?[\s:#"'“‘”’\[【\-]{0,3}"#;
 
 impl ContextRules {
     pub(super) fn new() -> Self {

@@ -2,9 +2,19 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Match, MatchKind};
 
-use super::address_zh::PLACES;
 use super::han::{Simplified, traditional};
-use super::person_zh::SURNAMES_ALONE;
+
+/// Provinces and large cities: where an address may begin.
+const PLACES: &str = "北京 天津 上海 重庆 河北 山西 辽宁 吉林 黑龙江 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 海南 \
+    四川 贵州 云南 陕西 甘肃 青海 台湾 内蒙古 广西 西藏 宁夏 新疆 香港 澳门 石家庄 唐山 保定 太原 大同 呼和浩特 包头 沈阳 大连 \
+    鞍山 长春 哈尔滨 大庆 南京 无锡 徐州 常州 苏州 南通 扬州 镇江 盐城 杭州 宁波 温州 嘉兴 绍兴 金华 台州 合肥 芜湖 福州 厦门 泉州 \
+    漳州 南昌 九江 赣州 济南 青岛 淄博 烟台 潍坊 临沂 郑州 洛阳 南阳 武汉 宜昌 襄阳 长沙 株洲 衡阳 岳阳 广州 深圳 珠海 佛山 东莞 \
+    中山 惠州 汕头 湛江 南宁 柳州 桂林 海口 三亚 成都 绵阳 贵阳 遵义 昆明 大理 拉萨 西安 咸阳 宝鸡 兰州 西宁 银川 乌鲁木齐 喀什";
+
+/// Surnames that are rarely the first character of a word, so that little evidence is enough.
+pub(super) const SURNAMES_ALONE: &str = "李王刘陈杨赵吴徐孙朱胡郭梁罗郑谢唐韩曹邓萧冯曾蔡潘袁董余苏叶吕魏蒋杜沈姜傅钟卢汪戴崔廖姚邹熊陆郝孔\
+     侯邵孟龙段钱汤黎易武乔贺赖龚庞樊殷颜倪严牛俞章鲁葛韦毕聂焦柳邢岳齐梅莫庄辛祝涂耿卜欧甄詹蒲覃阮\
+     佟裴柯翟鲍翁荀闵解娄宓蔺尹";
 
 /// What a word announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,9 @@
 //! Chinese names: a surname, one or two characters more, and a word or an honorific that says it is a name.
 
-use super::cue::{Cue, CueHit};
+use super::cue::{Cue, CueHit, SURNAMES_ALONE};
 use super::entity::EntityKind;
 use super::han::han;
 use super::scene::Scene;
-
-/// Surnames that are rarely the first character of a word, so that little evidence is enough.
-pub(super) const SURNAMES_ALONE: &str = "李王刘陈杨赵吴徐孙朱胡郭梁罗郑谢唐韩曹邓萧冯曾蔡潘袁董余苏叶吕魏蒋杜沈姜傅钟卢汪戴崔廖姚邹熊陆郝孔\
-     侯邵孟龙段钱汤黎易武乔贺赖龚庞樊殷颜倪严牛俞章鲁葛韦毕聂焦柳邢岳齐梅莫庄辛祝涂耿卜欧甄詹蒲覃阮\
-     佟裴柯翟鲍翁荀闵解娄宓蔺尹";
 
 /// Surnames that are also everyday words: they need a cue such as 姓名 before them.
 const SURNAMES_COMMON: &str = "张黄周林何高马宋许于丁田任夏方石谭金贾白江史秦常尚文施洪温季安邱向盛关纪舒左包童凌路万申\
