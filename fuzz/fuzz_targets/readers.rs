@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sottovoce::transcripts::readers::{self, Format, Source};
+use sottovoce_transcripts::readers::{self, Format, Source};
 use std::ops::ControlFlow;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sottovoce::transcripts::deident::{Policy, Redactor};
+use sottovoce_transcripts::deident::{Policy, Redactor};
 use std::sync::LazyLock;
 
 static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(Policy::default()));
