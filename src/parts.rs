@@ -143,12 +143,10 @@ fn insert<T>(into: &mut BTreeMap<String, T>, name: &str, make: T) {
 fn known<'a, T>(all: &'a BTreeMap<String, T>, what: &str, name: &str) -> Result<&'a T, String> {
     all.get(name).ok_or_else(|| {
         let has = match all.keys().map(String::as_str).collect::<Vec<_>>() {
-            none if none.is_empty() => "has none of its own".to_owned(),
+            none if none.is_empty() => "has none".to_owned(),
             some => format!("has {}", some.join(", ")),
         };
-        format!(
-            "is a {what} of another program's own, and this one {has}; use the program that brings it along"
-        )
+        format!("another program's own {what}, and this one {has}: use the program that brings it along")
     })
 }
 
