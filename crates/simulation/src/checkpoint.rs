@@ -393,6 +393,22 @@ mod tests {
         assert!(matches!(newest(folder.path(), &new), Err(CheckpointError::Damaged { .. })));
     }
 
+    /// The shortest file that has all parts is judged by its parts, not by its length.
+    #[test]
+    fn what_is_too_short_for_a_digest_is_no_checkpoint() {
+        let layout = checkpoint(0).state.params.layout().clone();
+        let what = |bytes: &[u8]| match Checkpoint::from_bytes(bytes, Path::new("c"), None, &layout, 0) {
+            Err(CheckpointError::Damaged { what, .. }) => what,
+            other => panic!("{other:?}"),
+        };
+        let mut shortest = vec![0; PREFIX + DIGEST];
+        shortest[..4].copy_from_slice(&MAGIC);
+        assert_eq!(what(&shortest), "digest");
+        assert_eq!(what(&shortest[..PREFIX + DIGEST - 1]), "not a checkpoint");
+        shortest[0] = 0;
+        assert_eq!(what(&shortest), "not a checkpoint");
+    }
+
     #[test]
     fn another_configuration_model_or_version_does_not_go_on() {
         let c = checkpoint(17);

@@ -143,10 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_is_no_longer_than_before_keeps_its_place_in_the_file() {
+        let mut states = States::with_limit(0);
+        for len in [60, 10, 60, 0, 59] {
+            states.put(3, vec![len as u8; len]).unwrap();
+            assert_eq!((states.end, states.in_memory()), (60, 0), "{len} bytes");
+            assert_eq!(states.bytes(3).unwrap().unwrap(), vec![len as u8; len]);
+        }
+    }
+
+    #[test]
     fn who_has_kept_nothing_has_the_default() {
         let mut states = States::default();
+        assert!(states.is_empty() && states.len() == 0);
         assert_eq!(states.get::<(u64, Vec<u8>)>(3).unwrap(), (0, vec![]));
         states.put(3, state::encode(&(7u64, vec![1u8, 2]))).unwrap();
+        assert!(!states.is_empty() && states.len() == 1);
         assert_eq!(states.get::<(u64, Vec<u8>)>(3).unwrap(), (7, vec![1, 2]));
         assert_eq!(states.get::<(u64, Vec<u64>)>(3).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }

@@ -6,7 +6,7 @@ use sottovoce_aggregator::rules::Value;
 use sottovoce_aggregator::{Aggregation, Recipe};
 use sottovoce_algorithms::{AlgorithmConfig, FedAvg, FedDyn};
 use sottovoce_core::{AnyAlgorithm, ClientError, ClientId, Exchange};
-use sottovoce_models::{LocalTraining, Optimiser};
+use sottovoce_models::{Examples, LocalExamples, LocalTraining, Model, Optimiser};
 use sottovoce_simulation::{Cohort, Engine, Plan, RoundError, RoundReport, Tap, TooFew};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -51,6 +51,25 @@ fn whoever_diverges_is_left_out_and_all_of_them_are_an_error() {
     };
     let RoundError::AllDiverged { round: 0, clients: 6, first } = fails(&FEDAVG, wild) else { panic!() };
     assert!(matches!(first, ClientError::NotFinite { client: ClientId(0), .. }), "{first}");
+
+    let mut desks = Desks::new(&FEDAVG, 6, 1);
+    for client in [1, 4] {
+        desks.shards[client] = beyond_numbers(&*desks.model);
+    }
+    let report = steps(&mut engine(&desks, Cohort::All), 1).remove(0);
+    assert_eq!(report.accepted.iter().map(|a| a.client.0).collect::<Vec<_>>(), [0, 2, 3, 5]);
+    for ((client, why), expected) in report.dropped.iter().zip([1, 4]) {
+        assert!(client.0 == expected && matches!(why, ClientError::NotFinite { .. }), "{client:?}: {why}");
+    }
+}
+
+/// Examples of a size at which the first steps leave the numbers.
+fn beyond_numbers(model: &dyn Model) -> LocalExamples {
+    let mut all = Examples::default();
+    for label in 0..CLASSES as u32 {
+        all.push(&[label, label + 4], f32::MAX, label);
+    }
+    all.localise(model.layout())
 }
 
 /// The server's own code fails while it takes what a client sent.

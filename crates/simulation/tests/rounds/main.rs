@@ -15,12 +15,13 @@ use common::population::{BUCKETS, CAP, CLASSES, Desks, LOCAL};
 use common::run::{adds_up, engine, on_threads, run, state, steps};
 use sottovoce_aggregator::{AggregateError, Memory, Rejection};
 use sottovoce_algorithms::{Afl, AlgorithmConfig, FedAvg, FedProx, Moon};
+use sottovoce_core::digest::pieces;
 use sottovoce_core::{
-    Address, Aggregate, Algorithm, Answer, AnyAlgorithm, Checksum, ClientError, ClientId, LedgerLine,
-    LocalTask, Purpose, RowBlock, ServerCx, Transform, Update, Values,
+    Address, Aggregate, Algorithm, Answer, AnyAlgorithm, Checksum, ClientError, ClientId, Exchange,
+    LedgerLine, LocalTask, Purpose, RowBlock, ServerCx, Transform, Update, Values,
 };
 use sottovoce_models::{SoftmaxRegression, Task, Workspace};
-use sottovoce_simulation::{Clock, Cohort, Engine, Plan, RoundError, State, States};
+use sottovoce_simulation::{Clock, Cohort, Engine, Plan, RoundError, State, States, Tap};
 use std::sync::Mutex;
 
 const FEDAVG: FedAvg = FedAvg { server_lr: 1.0 };
@@ -414,6 +415,24 @@ fn drop_outs_leave_all_others_as_they_were() {
         dropped += gone.len();
     }
     assert!(dropped > 35 && dropped < 85, "{dropped} of 200 clients dropped out at 0.3");
+}
+
+/// The checksum of each aggregate, taken in one piece after another.
+#[derive(Default)]
+struct Aggregates(Mutex<Vec<Checksum>>);
+
+impl Tap for Aggregates {
+    fn aggregate(&self, _: Exchange, aggregate: &Aggregate) {
+        self.0.lock().unwrap().push(aggregate.checksum_by(pieces));
+    }
+}
+
+#[test]
+fn the_leaf_of_an_aggregate_is_its_checksum() {
+    let desks = Desks::new(&FEDAVG, 6, 9);
+    let (mut engine, seen) = (engine(&desks, Cohort::All), Aggregates::default());
+    let leaves: Vec<_> = (0..3).map(|_| engine.step_with(&seen).unwrap().leaves.aggregate).collect();
+    assert_eq!(leaves, seen.0.into_inner().unwrap());
 }
 
 /// Adds one to every value of the aggregate and multiplies it.

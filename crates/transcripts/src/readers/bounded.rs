@@ -60,3 +60,32 @@ impl<R: Read> Read for Bounded<'_, R> {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes out of a file of one byte, read to so many bytes.
+    fn read(allowance: &mut Allowance, bytes: u64) -> io::Result<u64> {
+        io::copy(&mut Bounded { input: io::repeat(0).take(bytes), allowance }, &mut io::sink())
+    }
+
+    #[test]
+    fn each_pass_may_give_as_much_as_the_first() {
+        let mut allowance = Allowance::of(1);
+        for _ in 0..3 {
+            allowance.again();
+            assert_eq!(read(&mut allowance, ALWAYS).unwrap(), ALWAYS);
+        }
+        let error = read(&mut allowance, 1).unwrap_err();
+        assert_eq!(error.to_string(), format!("more than {ALWAYS} bytes from 1"));
+        allowance.again();
+        assert!(read(&mut allowance, ALWAYS + 1).is_err());
+    }
+
+    #[test]
+    fn large_files_may_give_more_for_their_size() {
+        let limits = [0, 1, ALWAYS / RATIO, ALWAYS / RATIO + 1, u64::MAX].map(|n| Allowance::of(n).limit);
+        assert_eq!(limits, [ALWAYS, ALWAYS, ALWAYS, (ALWAYS / RATIO + 1) * RATIO, u64::MAX]);
+    }
+}
