@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn who_has_kept_nothing_has_the_default() {
         let mut states = States::default();
-        assert!(states.is_empty() && states.len() == 0);
+        assert_eq!((states.is_empty(), states.len()), (true, 0));
         assert_eq!(states.get::<(u64, Vec<u8>)>(3).unwrap(), (0, vec![]));
         states.put(3, state::encode(&(7u64, vec![1u8, 2]))).unwrap();
         assert!(!states.is_empty() && states.len() == 1);
