@@ -33,7 +33,10 @@ const ROWS: usize = 512;
 /// Threads are those of the rayon pool that [`Engine::step`] is called in; their number changes no bit.
 pub struct Engine<'a, P: Population> {
     facts: Facts,
+    source: &'a dyn AnyAlgorithm,
     algorithm: Box<dyn Running + 'a>,
+    /// The server's state before the exchanges of a round that has come to no step so far.
+    before: Option<Vec<u8>>,
     population: &'a P,
     plan: Plan<'a>,
     state: State,
@@ -157,7 +160,9 @@ impl<'a, P: Population> Engine<'a, P> {
         let formats = contents.map(format).collect();
         Self {
             facts,
+            source: algorithm,
             algorithm: running,
+            before: None,
             population,
             plan,
             state,
@@ -204,11 +209,14 @@ impl<'a, P: Population> Engine<'a, P> {
     /// Runs one round while `tap` looks on.
     pub fn step_with(&mut self, tap: &dyn Tap) -> Result<RoundReport, RoundError> {
         let report = match self.plan.world {
-            Some(world) => self.timed(world, tap)?,
-            None => self.at_once(tap)?,
+            Some(world) => self.timed(world, tap),
+            None => self.at_once(tap),
         };
-        self.state.round += 1;
-        Ok(report)
+        match report {
+            Ok(_) => self.state.round += 1,
+            Err(_) => self.no_step(),
+        }
+        report
     }
 
     /// A round without time: the whole cohort answers before anything else happens.
@@ -247,6 +255,9 @@ impl<'a, P: Population> Engine<'a, P> {
                 Ok(checksum) => aggregate = checksum,
                 Err(why) => skipped = Some(why),
             }
+        }
+        if accepted.is_empty() || skipped.is_some() {
+            self.no_step();
         }
         if skipped.is_some() {
             sent = sent.into_iter().map(Sent::forgotten).collect();
@@ -411,6 +422,7 @@ impl<'a, P: Population> Engine<'a, P> {
             },
         };
         self.algorithm.step(&mut cx);
+        self.before = None;
         self.finite(aggregate.delta.rows())?;
         let (state, aggregate) =
             rayon::join(|| self.state.checksums(&*self.algorithm), || aggregate.checksum_by(pieces));

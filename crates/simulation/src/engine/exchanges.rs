@@ -139,8 +139,21 @@ impl<P: Population> Engine<'_, P> {
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(Outcome::Dropped)).collect()
     }
 
+    /// Keeps the server's state, where exchanges before the last may change it.
+    pub(super) fn keep_state(&mut self) {
+        self.before = (self.formats.len() > 1).then(|| self.algorithm.state());
+    }
+
+    /// The round has come to no step: the server's state is what it was before its exchanges.
+    pub(super) fn no_step(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        self.algorithm = self.source.resume(&before).expect("the state that the algorithm gave");
+        self.checksum = self.state.checksums(&*self.algorithm).1;
+    }
+
     /// All exchanges of a round but the last.
     pub(super) fn before_last(&mut self, cohort: &[u64], tap: &dyn Tap) -> Result<Before, RoundError> {
+        self.keep_state();
         let mut before = Before { left: cohort.to_vec(), ..Before::default() };
         for exchange in self.preliminary() {
             let asked = std::mem::take(&mut before.left);

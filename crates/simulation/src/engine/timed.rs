@@ -328,6 +328,9 @@ impl<P: Population> Engine<'_, P> {
                 Err(why) => skipped = Some(why),
             }
         }
+        if accepted.is_empty() || skipped.is_some() {
+            self.no_step();
+        }
         if skipped.is_some() {
             arrived.iter().for_each(|flight| forget(&mut sent, flight));
             states.clear();

@@ -22,6 +22,7 @@ impl<P: Population> Engine<'_, P> {
         happened: &mut Happened,
         tap: &dyn Tap,
     ) -> Result<(), RoundError> {
+        self.keep_state();
         let began = self.state.clock.now;
         for exchange in self.preliminary() {
             let share = (last - began) / Micros::from(exchange.of) * Micros::from(exchange.number + 1);

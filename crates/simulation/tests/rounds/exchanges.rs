@@ -1,7 +1,7 @@
 //! Rounds of several exchanges: who is in each, what they come to, and what they cost.
 
 use crate::common::population::{CAP, Desks};
-use crate::common::run::{engine, steps};
+use crate::common::run::{engine, state, steps};
 use sottovoce_algorithms::{FedAvg, FedLin, Mime};
 use sottovoce_core::{
     Algorithm, Answer, ClientError, ClientId, Contents, Exchange, LocalTask, Mean, ServerCx, Values,
@@ -136,6 +136,36 @@ fn a_transform_is_at_work_in_every_exchange_with_numbers_of_its_own() {
     };
     let (plain, noisy) = (noisy(0.0), noisy(0.01));
     assert!(plain.iter().zip(&noisy).all(|(a, b)| a != b), "all eight messages are other ones");
+}
+
+/// What the exchanges before the last have left in the server's state is gone with the round: Mime's momentum would have moved
+/// without a step, and a gradient that is gathered anew would be added to an old one.
+#[test]
+fn a_round_without_a_step_leaves_the_server_as_it_was() {
+    for algorithm in [&FEDLIN as &dyn sottovoce_core::AnyAlgorithm, &Mime { beta: 0.5, server_lr: 1.0 }] {
+        // Everybody is refused in the last exchange of the second round, which is an error.
+        let desks = Desks::new(algorithm, 5, 1).tampering(|update| {
+            if update.round == 1 && update.exchange == 1 {
+                update.delta.values_mut()[0] = f32::NAN;
+            }
+        });
+        let mut engine = engine(&desks, Cohort::All);
+        engine.step().unwrap();
+        let before = state(&engine);
+        assert!(engine.step().is_err() && state(&engine) == before);
+
+        // Everybody is late in it, which is none.
+        let world = world(0.1, 500, vec![]);
+        let desks = Desks::new(algorithm, 8, 1);
+        let pace = Pace::Synchronous { over_selection: 1.0, deadline_seconds: Some(20.0), late: Late::Drop };
+        let plan = Plan { pace, world: Some(&world), ..Plan::mean(1, Cohort::All, CAP) };
+        let mut engine = Engine::new(desks.algorithm, &desks, plan, desks.start());
+        let before = (engine.algorithm().state(), engine.params().digest());
+        let report = engine.step().unwrap();
+        assert!(report.accepted.is_empty() && report.ledger.len() == 8, "{report:?}");
+        assert!((engine.algorithm().state(), engine.params().digest()) == before);
+        assert_eq!(report.leaves.server, report.leaves.broadcast);
+    }
 }
 
 fn world(seconds_per_example: f64, epochs: u32, devices: Vec<DeviceClass>) -> World {
